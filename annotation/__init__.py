@@ -1,0 +1,1 @@
+"""Human rationales: pairs to Label Studio and back."""

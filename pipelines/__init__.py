@@ -1,0 +1,1 @@
+"""The Beam pipelines, and everything that is run as `python -m pipelines.X`."""

@@ -1,0 +1,234 @@
+"""Build a dataset of image-text pairs whose harm is emergent: `python -m pipelines.build --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from schemas.config import BuildConfig, ConfigError, load_config
+
+if TYPE_CHECKING:
+    from pipelines.kit import Kit
+
+PROFILES = Path(__file__).parent / "profiles"
+STAGES = (
+    "ingest images",
+    "screen images",
+    "dedupe images",
+    "embed images",
+    "ingest texts",
+    "screen texts",
+    "dedupe texts",
+    "embed texts",
+    "pair",
+    "judge",
+    "contrast",
+    "select",
+    "rationale",
+    "compose",
+    "write",
+    "write dropped",
+)
+"""The stages that progress is shown for, in the order the data meets them."""
+
+
+class Pool(NamedTuple):
+    """The usable assets of one modality, each with cluster, split and vector; and what was dropped on the way."""
+
+    kept: Any
+    excluded: list[Any]
+    failed: list[Any]
+
+
+def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
+    """The whole way of the data; returns the files that it writes, as a PCollection of `ShardFile`."""
+    import apache_beam as beam
+
+    from pipelines.stages.compose import Compose
+    from pipelines.stages.contrast import Contrast
+    from pipelines.stages.judge import JudgePairs
+    from pipelines.stages.pair import Pairing
+    from pipelines.stages.rationale import Rationale
+    from pipelines.stages.select import Select
+    from pipelines.stages.unused import Unused
+    from pipelines.stages.write import JoinAssets, WriteDropped, WritePairs
+
+    images, texts = image_pool(pipeline, config, kit), text_pool(pipeline, config, kit)
+    pools = {"images": images.kept, "texts": texts.kept}
+    seed, shared = config.build.seed, {"workspace": kit.workspace}
+    encoders = {"images": kit.image_embedder, "texts": kit.text_embedder}
+
+    candidates = pools | "Pair" >> Pairing(
+        config.pair, seed, kit.scenarios, *encoders.values(), **shared, tally=kit.tally("pair")
+    )
+    judged = candidates | "Judge" >> JudgePairs(kit.judge, kit.workspace, kit.tally("judge"))
+    contrasts = {"judgements": judged["judgements"], **pools} | "Contrast" >> Contrast(
+        config.contrast,
+        config.select,
+        config.pair.index_shards,
+        judge=kit.judge,
+        tally=kit.tally("contrast"),
+        **encoders,
+        **shared,
+    )
+    judgements = (judged["judgements"], contrasts["judgements"]) | "AllJudgements" >> beam.Flatten()
+    selected = judgements | "Select" >> Select(config.select, seed, kit.tally("select"))
+    explained = selected["pairs"] | "Rationale" >> Rationale(
+        kit.rationaliser, kit.workspace, kit.tally("rationale")
+    )
+    composed, torn = explained["kept"] | "Compose" >> Compose(
+        config.compose, kit.workspace, kit.tally("compose")
+    )
+    unused = [
+        {"assets": images.kept, "pairs": composed} | "UnusedImages" >> Unused("image"),
+        {"assets": texts.kept, "pairs": composed} | "UnusedTexts" >> Unused("text"),
+    ]
+    excluded = [*images.excluded, *texts.excluded, selected["excluded"], *unused]
+    failed = [*images.failed, *texts.failed, judged["failed"], contrasts["failed"], explained["failed"], torn]
+
+    rows = {"pairs": composed, **pools} | "Join" >> JoinAssets()
+    out, dropped = str(kit.out), kit.tally("write dropped")
+    written = rows | "Write" >> WritePairs(kit.workspace, out, config.write, kit.tally("write"))
+    return (
+        written,
+        excluded
+        | "AllExcluded" >> beam.Flatten()
+        | "WriteExcluded" >> WriteDropped("excluded", out, config.write, dropped),
+        failed
+        | "AllFailed" >> beam.Flatten()
+        | "WriteFailed" >> WriteDropped("failed", out, config.write, dropped),
+    ) | "Files" >> beam.Flatten()
+
+
+def image_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
+    """Images from their source, as far as they are usable, benign alone, and of one kind each."""
+    from pipelines.stages.dedupe import Dedupe
+    from pipelines.stages.embed import Embed
+    from pipelines.stages.ingest import IngestImages
+    from pipelines.stages.screen import Screen
+    from pipelines.stages.sources import ReadRows
+
+    tally = kit.tally("ingest images")
+    read = pipeline | "ReadImages" >> ReadRows(kit.images, kit.image_limit, tally)
+    ingested = read["kept"] | "IngestImages" >> IngestImages(
+        config.ingest, kit.images, workspace=kit.workspace, tally=tally
+    )
+    screened = ingested["kept"] | "ScreenImages" >> Screen(
+        config.screen,
+        "image",
+        kit.image_screener,
+        kit.judge,
+        workspace=kit.workspace,
+        tally=kit.tally("screen images"),
+    )
+    single, copies = screened["kept"] | "DedupeImages" >> Dedupe(
+        config.dedupe, config.build.seed, "image", kit.tally("dedupe images")
+    )
+    embedded = single | "EmbedImages" >> Embed(
+        kit.image_embedder, "image", kit.workspace, kit.tally("embed images")
+    )
+    return _pool(embedded, [read, ingested, screened], copies)
+
+
+def text_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
+    """Texts from their source, as far as they are usable, benign alone, and of one kind each."""
+    from pipelines.stages.dedupe import Dedupe
+    from pipelines.stages.embed import Embed
+    from pipelines.stages.ingest import IngestTexts
+    from pipelines.stages.screen import Screen
+    from pipelines.stages.sources import ReadRows
+
+    tally = kit.tally("ingest texts")
+    read = pipeline | "ReadTexts" >> ReadRows(kit.texts, kit.text_limit, tally)
+    ingested = read["kept"] | "IngestTexts" >> IngestTexts(config.ingest, tally=tally)
+    screened = ingested["kept"] | "ScreenTexts" >> Screen(
+        config.screen,
+        "text",
+        kit.text_screener,
+        kit.judge,
+        workspace=kit.workspace,
+        tally=kit.tally("screen texts"),
+    )
+    single, copies = screened["kept"] | "DedupeTexts" >> Dedupe(
+        config.dedupe, config.build.seed, "text", kit.tally("dedupe texts")
+    )
+    embedded = single | "EmbedTexts" >> Embed(
+        kit.text_embedder, "text", kit.workspace, kit.tally("embed texts")
+    )
+    return _pool(embedded, [read, ingested, screened], copies)
+
+
+def _pool(embedded: dict[str, Any], earlier: list[dict[str, Any]], copies: Any) -> Pool:
+    excluded = [stage["excluded"] for stage in earlier]
+    failed = [stage["failed"] for stage in earlier]
+    return Pool(embedded["kept"], [*excluded, copies], [*failed, embedded["failed"]])
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; what it does not know is handed to Beam."""
+    known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.toml")))
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.build",
+        description=__doc__,
+        epilog="Beam's own flags pass through, e.g. --direct_running_mode=multi_processing --direct_num_workers=2.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--profile", default="tinyworld", help=f"a profile's name ({known}) or the path of a TOML file")
+    add("--out", type=Path, help="folder of the dataset (default: datasets_out/NAME of the profile)")
+    add("--images", metavar="SRC", help="your images: a folder, a WebDataset .tar or a .parquet file")
+    add("--texts", metavar="SRC", help="your texts: a .txt, .csv, .jsonl or .parquet file")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="STAGE.KEY=VALUE",
+        help="override one value of the profile",
+    )
+    add(
+        "--work-dir",
+        type=Path,
+        default=Path("datasets_out/.work"),
+        help="blob store, inference cache and progress, shared by builds (default: %(default)s)",
+    )
+    add("--runner", default="DirectRunner", help="Beam runner (default: %(default)s, the in-process engine)")
+    add("--verbose", action="store_true", help="show the log of Beam and of the models")
+    return parser
+
+
+def configure(arguments: argparse.Namespace) -> BuildConfig:
+    """The profile with the command line's overrides; ConfigError names what is wrong."""
+    named = PROFILES / f"{arguments.profile}.toml"
+    profile = named if named.is_file() else Path(arguments.profile)
+    sources = [("images", arguments.images), ("texts", arguments.texts)]
+    overrides = [f"{section}.source={_quoted(source)}" for section, source in sources if source]
+    if arguments.out:
+        overrides.append(f"build.name={_quoted(arguments.out.resolve().name)}")
+    return load_config(profile, overrides + arguments.set)
+
+
+def _quoted(value: str) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a build; 0 if it finished, 2 if it could not be started as asked, 1 if rows do not reconcile."""
+    arguments, flags = parser().parse_known_args(argv)
+    try:
+        config = configure(arguments)
+        out = arguments.out or Path("datasets_out") / config.build.name
+        from pipelines.run import run_build
+
+        return run_build(config, out, arguments.work_dir, arguments.runner, flags, verbose=arguments.verbose)
+    except (ConfigError, ValueError, FileNotFoundError) as error:
+        sys.stderr.write(f"crossharm: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""open_clip as two Beam ModelHandlers: images by blob id, and texts, to unit vectors in one space."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from apache_beam.ml.inference.base import ModelHandler
+
+from pipelines.models.batches import map_batches
+from pipelines.models.resolve import fingerprint, model_folder
+from pipelines.storage.workspace import Workspace
+from schemas.config import Model
+
+if TYPE_CHECKING:
+    import open_clip
+
+
+class DualEncoder(NamedTuple):
+    """A loaded open_clip model with its preprocessing and tokenizer."""
+
+    model: open_clip.CLIP
+    preprocess: Any
+    tokenizer: Any
+
+
+class ImageEmbedder(ModelHandler[str, bytes, DualEncoder]):
+    """Blob ids to unit vectors, as little-endian float32 bytes."""
+
+    def __init__(self, model: Model, workspace: Workspace) -> None:
+        super().__init__()
+        self._model, self._workspace = model, workspace
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of everything a vector depends on."""
+        return fingerprint("clip-image", self._model)
+
+    def load_model(self) -> DualEncoder:
+        """Load the dual encoder in single precision."""
+        return load_dual_encoder(self._model)
+
+    def run_inference(
+        self, batch: Sequence[str], model: DualEncoder, inference_args: dict[str, Any] | None = None
+    ) -> Iterable[bytes]:
+        """Read, preprocess and encode the images of a batch."""
+        import torch
+        from PIL import Image
+
+        blobs = self._workspace.blobs()
+
+        def encode(ids: list[str]) -> list[bytes]:
+            images = [model.preprocess(Image.open(io.BytesIO(blobs.get(i)))) for i in ids]
+            with torch.inference_mode():
+                return _vectors(model.model.encode_image(torch.stack(images), normalize=True))
+
+        return map_batches(encode, batch, size=self._model.batch_size, threads=self._model.threads)
+
+    def get_num_bytes(self, batch: Sequence[str]) -> int:
+        """Bytes of the blob ids, without pickling them."""
+        return 64 * len(batch)
+
+
+class TextEmbedder(ModelHandler[str, bytes, DualEncoder]):
+    """Texts to unit vectors, as little-endian float32 bytes."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self._model = model
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of everything a vector depends on."""
+        return fingerprint("clip-text", self._model)
+
+    def load_model(self) -> DualEncoder:
+        """Load the dual encoder in single precision."""
+        return load_dual_encoder(self._model)
+
+    def run_inference(
+        self, batch: Sequence[str], model: DualEncoder, inference_args: dict[str, Any] | None = None
+    ) -> Iterable[bytes]:
+        """Encode the texts of a batch; longer ones are cut at the model's context length."""
+        import torch
+
+        def encode(texts: list[str]) -> list[bytes]:
+            with torch.inference_mode():
+                return _vectors(model.model.encode_text(model.tokenizer(texts), normalize=True))
+
+        return map_batches(encode, batch, size=self._model.batch_size, threads=self._model.threads)
+
+    def get_num_bytes(self, batch: Sequence[str]) -> int:
+        """Bytes of the texts, without pickling them."""
+        return sum(map(len, batch))
+
+
+def load_dual_encoder(model: Model) -> DualEncoder:
+    """Load open_clip's `local-dir` format: `open_clip_config.json` and `open_clip_model.safetensors`."""
+    import open_clip
+
+    location = f"local-dir:{model_folder(model)}"
+    clip, _, preprocess = open_clip.create_model_and_transforms(location, weights_only=True)
+    return DualEncoder(clip.float().eval(), preprocess, open_clip.get_tokenizer(location))
+
+
+def _vectors(encoded: Any) -> list[bytes]:
+    return [row.tobytes() for row in encoded.float().cpu().numpy().astype(np.dtype("<f4"))]

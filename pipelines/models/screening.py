@@ -1,0 +1,141 @@
+"""Screening classifiers as Beam ModelHandlers: the probability that one image, or one text, is harmful alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from apache_beam.ml.inference.base import ModelHandler
+
+from pipelines.models.batches import map_batches
+from pipelines.models.resolve import fingerprint, model_folder
+from pipelines.storage.workspace import Workspace
+from schemas.config import Model
+
+LENGTH_STEP = 16
+
+
+class Classifier(NamedTuple):
+    """A loaded classifier, its preprocessor, and the class indices that count as harmful."""
+
+    model: Any
+    processor: Any
+    harmful: list[int]
+
+
+class ImageScreener(ModelHandler[str, bytes, Classifier]):
+    """Blob ids to the probability of the harmful labels, as one little-endian float32."""
+
+    def __init__(self, model: Model, harmful_labels: tuple[str, ...], workspace: Workspace) -> None:
+        super().__init__()
+        self._model, self._labels, self._workspace = model, harmful_labels, workspace
+
+    @property
+    def name(self) -> str:
+        """The member's name in screening scores."""
+        return f"classifier:{self._model.path}"
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of everything a probability depends on."""
+        return fingerprint("screen-image", self._model, *self._labels)
+
+    def load_model(self) -> Classifier:
+        """Load an `AutoModelForImageClassification` in single precision."""
+        import torch
+        from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+        folder = str(model_folder(self._model))
+        model = AutoModelForImageClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True
+        )
+        return Classifier(
+            model.eval(), AutoImageProcessor.from_pretrained(folder), _indices(model, self._labels)
+        )
+
+    def run_inference(
+        self, batch: Sequence[str], model: Classifier, inference_args: dict[str, Any] | None = None
+    ) -> Iterable[bytes]:
+        """Read and classify the images of a batch."""
+        import torch
+        from PIL import Image
+
+        blobs = self._workspace.blobs()
+
+        def classify(ids: list[str]) -> list[bytes]:
+            images = [Image.open(io.BytesIO(blobs.get(i))).convert("RGB") for i in ids]
+            with torch.inference_mode():
+                inputs = model.processor(images=images, return_tensors="pt")
+                return _harm(model.model(**inputs).logits, model.harmful)
+
+        return map_batches(classify, batch, size=self._model.batch_size, threads=self._model.threads)
+
+    def get_num_bytes(self, batch: Sequence[str]) -> int:
+        """Bytes of the blob ids, without pickling them."""
+        return 64 * len(batch)
+
+
+class TextScreener(ModelHandler[str, bytes, Classifier]):
+    """Texts to the probability of the harmful labels, as one little-endian float32."""
+
+    def __init__(self, model: Model, harmful_labels: tuple[str, ...]) -> None:
+        super().__init__()
+        self._model, self._labels = model, harmful_labels
+
+    @property
+    def name(self) -> str:
+        """The member's name in screening scores."""
+        return f"classifier:{self._model.path}"
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of everything a probability depends on."""
+        return fingerprint("screen-text", self._model, *self._labels)
+
+    def load_model(self) -> Classifier:
+        """Load an `AutoModelForSequenceClassification` in single precision."""
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        folder = str(model_folder(self._model))
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True
+        )
+        return Classifier(model.eval(), AutoTokenizer.from_pretrained(folder), _indices(model, self._labels))
+
+    def run_inference(
+        self, batch: Sequence[str], model: Classifier, inference_args: dict[str, Any] | None = None
+    ) -> Iterable[bytes]:
+        """Classify the texts of a batch; longer ones are cut at the model's length."""
+        import torch
+
+        encoded = model.processor(list(batch), truncation=True)["input_ids"]
+        lengths = [-(-len(ids) // LENGTH_STEP) for ids in encoded]
+
+        def classify(texts: list[str]) -> list[bytes]:
+            inputs = model.processor(
+                texts, truncation=True, padding=True, pad_to_multiple_of=LENGTH_STEP, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                return _harm(model.model(**inputs).logits, model.harmful)
+
+        return map_batches(
+            classify, batch, size=self._model.batch_size, threads=self._model.threads, shapes=lengths
+        )
+
+    def get_num_bytes(self, batch: Sequence[str]) -> int:
+        """Bytes of the texts, without pickling them."""
+        return sum(map(len, batch))
+
+
+def _indices(model: Any, labels: tuple[str, ...]) -> list[int]:
+    known = model.config.label2id
+    missing = [label for label in labels if label not in known]
+    if missing:
+        raise ValueError(f"the classifier has no label {missing}; its labels are {sorted(known)}")
+    return [known[label] for label in labels]
+
+
+def _harm(logits: Any, harmful: list[int]) -> list[bytes]:
+    p = logits.float().softmax(dim=-1)[:, harmful].sum(dim=-1).clamp(0, 1)
+    return [np.float32(value).astype("<f4").tobytes() for value in p.tolist()]

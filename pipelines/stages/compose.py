@@ -1,0 +1,141 @@
+"""Compose: pairs in, the same pairs with `composed_id` out; a pair whose image cannot be drawn on fails.
+
+Drawn pictures are remembered under (pair, style) and the fingerprint of the layout: a second run draws none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+from PIL import Image, features
+from PIL import __version__ as pillow_version
+
+from pipelines.stages.layout import STYLES, VERSION, Style, lay_out
+from schemas.config import Compose as ComposeConfig
+from schemas.records import Failed, Pair
+
+if TYPE_CHECKING:
+    from pipelines.progress import Tally
+    from pipelines.storage.workspace import Workspace
+
+QUALITY = 90
+FLUSH = 256
+"""Pairs drawn between two writes to the cache."""
+
+
+def style_of(pair: Pair, config: ComposeConfig) -> Style:
+    """The style of a pair: the configured one, or by hash of its contrast group, so that it tells no role."""
+    if config.style != "mixed":
+        return config.style
+    digest = hashlib.sha256(f"style:{pair.contrast_group}".encode()).digest()
+    return STYLES[int.from_bytes(digest[:8], "big") % len(STYLES)]
+
+
+def fingerprint(config: ComposeConfig) -> str:
+    """What beside pair and style decides the bytes of a picture: width, layout, libraries (sha256, hex)."""
+    versions = {"layout": VERSION, "pillow": pillow_version, "raqm": features.version("raqm")}
+    parts = {"stage": "compose", "width": config.width, "quality": QUALITY, **versions}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def key_of(pair: Pair, config: ComposeConfig) -> str:
+    """The cache key of a pair's picture."""
+    return f"{pair.judgement.candidate.id}:{style_of(pair, config)}"
+
+
+def draw(image: bytes, text: str, style: Style, width: int) -> bytes:
+    """The composed picture as a JPEG without metadata.
+
+    Raises:
+        OSError: The bytes are no image that can be decoded.
+    """
+    with Image.open(io.BytesIO(image)) as opened:
+        picture = lay_out(opened, text, style, width)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    return buffer.getvalue()
+
+
+class _Draw(beam.DoFn):
+    """Look up a batch of pairs in the cache, draw the missing, and store them before they are sent on."""
+
+    def __init__(self, config: ComposeConfig, workspace: Workspace, tally: Tally) -> None:
+        self._config, self._workspace, self._tally = config, workspace, tally
+
+    def setup(self) -> None:
+        self._blobs = self._workspace.blobs()
+        self._cache = self._workspace.cache(fingerprint(self._config))
+
+    def start_bundle(self) -> None:
+        self._pending: list[Pair] = []
+
+    def process(self, pair: Pair) -> Iterator[Pair | TaggedOutput[str, Any]]:
+        self._tally.count("in")
+        self._pending.append(pair)
+        if len(self._pending) >= FLUSH:
+            yield from self._flush()
+
+    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput[str, Any]]:
+        window = GlobalWindow()
+        for result in self._flush():
+            if isinstance(result, TaggedOutput):
+                value = WindowedValue(result.value, window.max_timestamp(), (window,))
+                yield TaggedOutput(result.tag, value)
+            else:
+                yield WindowedValue(result, window.max_timestamp(), (window,))
+
+    def _flush(self) -> list[Pair | TaggedOutput[str, Any]]:
+        pairs, self._pending = self._pending, []
+        known = self._known(pairs)
+        results = [self._result(pair, known) for pair in pairs]
+        self._cache.put_many({key: id.encode() for key, id in known.items()})
+        return results
+
+    def _known(self, pairs: Sequence[Pair]) -> dict[str, str]:
+        keys = [key_of(pair, self._config) for pair in pairs]
+        found = {key: id.decode() for key, id in self._cache.get_many(keys).items()}
+        return {key: id for key, id in found.items() if id in self._blobs}
+
+    def _result(self, pair: Pair, known: dict[str, str]) -> Pair | TaggedOutput[str, Any]:
+        key, candidate = key_of(pair, self._config), pair.judgement.candidate
+        self._tally.count("cached" if key in known else "inferred")
+        try:
+            if key not in known:
+                image = self._blobs.get(candidate.image_id)
+                style = style_of(pair, self._config)
+                known[key] = self._blobs.put(draw(image, candidate.text, style, self._config.width))
+        except (KeyError, OSError, ValueError, Image.DecompressionBombError) as error:
+            self._tally.count("failed")
+            name, detail = type(error).__name__, f"image {candidate.image_id}: {error}"
+            return TaggedOutput(
+                "failed", Failed("candidate", candidate.id, candidate.id, "compose", name, detail)
+            )
+        self._tally.count("kept")
+        return pair._replace(composed_id=known[key])
+
+
+class Compose(beam.PTransform[PCollection[Pair], tuple[PCollection[Pair], PCollection[Failed]]]):
+    """PCollection of pairs -> (pairs with `composed_id`, failed).
+
+    Args:
+        config: Style and width.
+        workspace: Where the images are read, and the pictures and the cache are kept.
+        tally: Counts `in`, `kept`, `failed`, and of the pictures `cached` and `inferred` (drawn).
+    """
+
+    def __init__(self, config: ComposeConfig, workspace: Workspace, tally: Tally) -> None:
+        super().__init__()
+        self._draw = _Draw(config, workspace, tally)
+
+    def expand(self, pairs: PCollection[Pair]) -> tuple[PCollection[Pair], PCollection[Failed]]:
+        """Draw in batches."""
+        results = pairs | "draw" >> beam.ParDo(self._draw).with_outputs("failed", main="composed")
+        return results.composed, results.failed

@@ -1,0 +1,212 @@
+"""Ingest: `RawAsset`s in; images decoded, stored and hashed, texts normalised; the unusable excluded.
+
+What an image became is remembered in the cache, so a later run neither draws nor decodes it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import PIL
+from PIL import Image
+
+from generators.corpora import ImageSource, TooLarge, printable, row_id
+from generators.decode import Unusable, decode_image, normalise_text
+from pipelines.progress import Tally
+from pipelines.storage.blobs import BlobStore
+from pipelines.storage.cache import decode_json, encode_json
+from pipelines.storage.workspace import Workspace
+from schemas import config
+from schemas.records import Excluded, Failed, ImageAsset, Modality, RawAsset, TextAsset
+
+STAGE = "ingest"
+BATCH = 256
+"""Images decoded between two writes of the cache."""
+PDQ_SIDE = 512
+"""PDQ's reference implementation, too, hashes a copy of at most this size."""
+
+
+class Stored(NamedTuple):
+    """An image that was decoded and stored."""
+
+    id: str
+    width: int
+    height: int
+    pdq: str
+
+
+Outcome = Stored | Unusable | Exception
+
+
+def fingerprint(caps: config.Ingest) -> str:
+    """What an image becomes depends on this (and on its bytes): configuration and version of the decoder."""
+    return hashlib.sha256(f"ingest-v1 {PIL.__version__} {caps.model_dump_json()}".encode()).hexdigest()
+
+
+def pdq(image: Image.Image) -> str:
+    """PDQ hash of an RGB image, as 64 hex digits (Facebook's PDQ, 256 bits)."""
+    import pdqhash
+
+    small = image.copy()
+    small.thumbnail((PDQ_SIDE, PDQ_SIDE), Image.Resampling.BILINEAR)
+    bits, _ = pdqhash.compute(np.asarray(small))
+    return np.packbits(bits.astype(np.uint8)).tobytes().hex()
+
+
+def store_image(data: bytes, caps: config.Ingest, blobs: BlobStore) -> Stored:
+    """Decode an image and put it in the blob store; Unusable says why it cannot be."""
+    jpeg, image = decode_image(data, caps)
+    return Stored(blobs.put(jpeg), image.width, image.height, pdq(image))
+
+
+def ingest_text(raw: RawAsset, max_characters: int) -> TextAsset | Excluded:
+    """Normalise a text, or say why it cannot be used."""
+    try:
+        text = normalise_text(raw.locator, max_characters)
+    except Unusable as why:
+        return _excluded("text", raw, why)
+    return TextAsset(hashlib.sha256(text.encode()).hexdigest(), text, raw.provenance)
+
+
+def _excluded(modality: Modality, raw: RawAsset, why: Unusable) -> Excluded:
+    source, name = raw.provenance.source, raw.provenance.name
+    id = row_id(modality, source, name)
+    return Excluded(modality, id, name, STAGE, why.reason, why.score, why.threshold, printable(why.detail))
+
+
+def _image_row(raw: RawAsset, outcome: Outcome) -> ImageAsset | Excluded | Failed:
+    if isinstance(outcome, Stored):
+        return ImageAsset(*outcome, raw.provenance)
+    if isinstance(outcome, Unusable):
+        return _excluded("image", raw, outcome)
+    source, name = raw.provenance.source, raw.provenance.name
+    error = type(outcome).__name__
+    return Failed("image", row_id("image", source, name), name, STAGE, error, printable(str(outcome)))
+
+
+class IngestImages(beam.PTransform[Any, Any]):
+    """`RawAsset` -> `{"kept": ImageAsset, "excluded", "failed"}`.
+
+    Args:
+        config: Caps.
+        source: Reads the assets' locators.
+        workspace: Blob store and cache.
+        tally: Counts `in`, `kept`, `excluded`, `failed`, `cached` and `inferred` (read and decoded anew).
+    """
+
+    def __init__(
+        self, config: config.Ingest, source: ImageSource, *, workspace: Workspace, tally: Tally
+    ) -> None:
+        super().__init__()
+        self._ingest = _IngestImages(config, source, workspace, tally)
+
+    def expand(self, raw: Any) -> dict[str, Any]:
+        """Ingest in batches, without a shuffle."""
+        ingest = beam.ParDo(self._ingest).with_outputs("excluded", "failed", main="kept")
+        rows = raw | "Batch" >> beam.BatchElements(BATCH, BATCH) | "Decode" >> ingest
+        return {name: rows[name] for name in ("kept", "excluded", "failed")}
+
+
+class IngestTexts(beam.PTransform[Any, Any]):
+    """`RawAsset` -> `{"kept": TextAsset, "excluded", "failed"}`; of texts none fails.
+
+    Args:
+        config: Caps.
+        tally: Counts `in`, `kept`, `excluded`.
+    """
+
+    def __init__(self, config: config.Ingest, *, tally: Tally) -> None:
+        super().__init__()
+        self._ingest = _IngestTexts(config.max_characters, tally)
+
+    def expand(self, raw: Any) -> dict[str, Any]:
+        """Normalise one by one."""
+        rows = raw | "Normalise" >> beam.ParDo(self._ingest).with_outputs("excluded", "failed", main="kept")
+        return {name: rows[name] for name in ("kept", "excluded", "failed")}
+
+
+def _tagged(row: ImageAsset | TextAsset | Excluded | Failed, tally: Tally) -> Any:
+    """The row on its output, counted."""
+    name = {Excluded: "excluded", Failed: "failed"}.get(type(row), "kept")
+    tally.count("in")
+    tally.count(name)
+    return row if name == "kept" else beam.pvalue.TaggedOutput(name, row)
+
+
+class _IngestTexts(beam.DoFn):
+    def __init__(self, max_characters: int, tally: Tally) -> None:
+        self._max_characters = max_characters
+        self._tally = tally
+
+    def process(self, raw: RawAsset) -> Iterator[Any]:
+        yield _tagged(ingest_text(raw, self._max_characters), self._tally)
+
+    def finish_bundle(self) -> None:
+        self._tally.flush()
+
+
+class _IngestImages(beam.DoFn):
+    def __init__(self, caps: config.Ingest, source: ImageSource, workspace: Workspace, tally: Tally) -> None:
+        self._caps = caps
+        self._source = source
+        self._blobs = workspace.blobs()
+        self._cache = workspace.cache(fingerprint(caps))
+        self._tally = tally
+
+    def process(self, batch: list[RawAsset]) -> Iterator[Any]:
+        keys = [self._key(raw) for raw in batch]
+        known = self._cache.get_many([key for key in keys if isinstance(key, str)])
+        new: dict[str, bytes] = {}
+        for raw, key in zip(batch, keys, strict=True):
+            outcome: Outcome | None = key if isinstance(key, OSError) else self._known(known.get(key))
+            if outcome is None:
+                outcome = self._decoded(raw)
+                new.update(_entry(key, outcome))
+            yield _tagged(_image_row(raw, outcome), self._tally)
+        self._cache.put_many(new)
+
+    def finish_bundle(self) -> None:
+        self._tally.flush()
+
+    def _key(self, raw: RawAsset) -> str | OSError:
+        try:
+            return hashlib.sha256(self._source.identity(raw.locator).encode()).hexdigest()
+        except OSError as error:
+            return error
+
+    def _known(self, entry: bytes | None) -> Outcome | None:
+        """What the cache remembers, unless the blob store was cleaned since."""
+        outcome = None if entry is None else _outcome(entry)
+        if outcome is None or (isinstance(outcome, Stored) and outcome.id not in self._blobs):
+            return None
+        self._tally.count("cached")
+        return outcome
+
+    def _decoded(self, raw: RawAsset) -> Outcome:
+        self._tally.count("inferred")
+        try:
+            data = self._source.read(raw.locator, self._caps.max_bytes)
+            return store_image(data, self._caps, self._blobs)
+        except TooLarge as error:
+            return Unusable("too_many_bytes", "", error.size, self._caps.max_bytes)
+        except Exception as error:  # noqa: BLE001 - decoders of hostile bytes may raise anything; it is in the row
+            return error
+
+
+def _entry(key: Any, outcome: Outcome) -> dict[str, bytes]:
+    """What to remember; failures are tried again."""
+    if isinstance(outcome, Stored):
+        return {key: encode_json(list(outcome))}
+    if isinstance(outcome, Unusable):
+        why = [outcome.reason, printable(outcome.detail), outcome.score, outcome.threshold]
+        return {key: encode_json({"unusable": why})}
+    return {}
+
+
+def _outcome(entry: bytes) -> Outcome:
+    value = decode_json(entry)
+    return Unusable(*value["unusable"]) if isinstance(value, dict) else Stored(*value)

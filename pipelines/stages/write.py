@@ -1,0 +1,340 @@
+"""Write: pairs, excluded and failed rows in, Parquet shards and a `ShardFile` for each out; drops nothing.
+
+Rows are counted, hashed to shards and grouped as small records; a group is then sorted and written by one
+DoFn, which reads image bytes from the blob store a row group at a time. So the bytes of a shard depend
+neither on the order of the elements nor on the number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.transforms import combiners
+
+from pipelines.progress import Tally
+from pipelines.storage.blobs import BlobStore
+from pipelines.storage.shards import (
+    KINDS,
+    Row,
+    ShardFile,
+    describe,
+    shard_count,
+    shard_of,
+    shard_path,
+    write_shard,
+)
+from pipelines.storage.workspace import Workspace
+from schemas.config import Write
+from schemas.records import Excluded, Failed, ImageAsset, Pair, TextAsset
+from schemas.tables import excluded_schema, failed_schema, pair_schema
+
+_CANDIDATE_COLUMNS = ("hazard", "mechanism", "scenario", "method")
+_JUDGED_COLUMNS = ("p_image", "p_text", "p_joint", "emergence", "judge")
+
+
+class PairRow(NamedTuple):
+    """A pair with its two assets: a row of `data/` before its pictures are read."""
+
+    pair: Pair
+    image: ImageAsset
+    text: TextAsset
+
+
+class DuplicateRowError(ValueError):
+    """Two rows of a table have one id."""
+
+
+class Table(NamedTuple):
+    """What distinguishes one written table from another; its functions are pure and travel to the workers."""
+
+    folder: str
+    schema: pa.Schema
+    kind_of: Callable[[Any], str]
+    """The split of a record, or the table's name."""
+    key_of: Callable[[Any], str]
+    """What a record's shard is hashed from."""
+    order_of: Callable[[Any], Any]
+    """What the records of a shard are sorted by."""
+    row_of: Callable[[Any], Row]
+    """The columns of a record; called when its row group is written."""
+    unique: bool
+    """Whether equal keys are an error."""
+
+
+def row_of(pair: Pair, image: ImageAsset, text: TextAsset, blobs: BlobStore) -> dict[str, Any]:
+    """The columns of `pair_schema` for one pair, with its pictures' bytes.
+
+    Raises:
+        ValueError: An asset is not the pair's.
+        KeyError: A picture is not in the blob store.
+    """
+    judgement, candidate = pair.judgement, pair.judgement.candidate
+    if (candidate.image_id, candidate.text_id) != (image.id, text.id):
+        raise ValueError(f"pair {candidate.id} does not consist of image {image.id} and text {text.id}")
+    return {
+        "id": candidate.id,
+        "image": _picture(image.id, blobs),
+        "text": text.text,
+        "composed": _picture(pair.composed_id, blobs) if pair.composed_id else None,
+        "label": int(pair.role == "emergent"),
+        "role": pair.role,
+        "contrast_group": pair.contrast_group,
+        "retrieval_score": candidate.score,
+        "rationale": pair.rationale,
+        **{name: getattr(candidate, name) for name in _CANDIDATE_COLUMNS},
+        **{name: getattr(judgement, name) for name in _JUDGED_COLUMNS},
+        **_asset_columns("image", image),
+        **_asset_columns("text", text),
+    }
+
+
+def pair_table(blobs: BlobStore) -> Table:
+    """`data/`: a shard series a split, sorted by the pair's id, which is unique."""
+    return Table("data", pair_schema(), _split_of, _id_of, _id_of, partial(_pair_row, blobs), unique=True)
+
+
+def dropped_table(kind: Literal["excluded", "failed"]) -> Table:
+    """`excluded/` or `failed/`: sorted by all columns; equal rows may come more than once."""
+    schema = {"excluded": excluded_schema, "failed": failed_schema}[kind]()
+    return Table(
+        kind, schema, partial(_always, kind), _content_of, _columns_in_order, _dropped_row, unique=False
+    )
+
+
+class WriteShards(beam.PTransform[Any, Any]):
+    """Records of a table -> a `ShardFile` for each file written; no records, no files.
+
+    Args:
+        table: Which table, and how its records become rows.
+        directory: The dataset's directory.
+        config: Rows a shard and rows a row group.
+        tally: Counts `in` and `kept` as rows are written.
+    """
+
+    def __init__(self, table: Table, directory: str, config: Write, tally: Tally) -> None:
+        super().__init__()
+        self._table = table
+        self._rows_per_shard = config.rows_per_shard
+        self._write = _WriteShard(table, directory, config.row_group, tally)
+        self._tally = tally
+
+    def expand(self, records: Any) -> Any:
+        """Count, shard, group and write."""
+        rows = records | "Kind" >> beam.Map(_with_kind, self._table)
+        shards = (
+            rows
+            | "Kinds" >> beam.Keys()
+            | "Count" >> combiners.Count.PerElement()
+            | "Shards" >> beam.Map(_count_shards, self._rows_per_shard, self._tally)
+        )
+        counts = beam.pvalue.AsDict(shards)
+        # Every shard gets a group, also one that no row hashes to, so that the series has no gap.
+        groups = {
+            "rows": rows | "Shard" >> beam.Map(_to_shard, self._table, counts),
+            "shards": shards | "All shards" >> beam.FlatMap(_all_shards),
+        }
+        return groups | "Group" >> beam.CoGroupByKey() | "Write" >> beam.ParDo(self._write)
+
+
+class WritePairs(beam.PTransform[Any, Any]):
+    """`PairRow`s -> a `ShardFile` for each shard of `data/`.
+
+    Args:
+        workspace: Where the pictures are.
+        directory: The dataset's directory.
+        config: Rows a shard and rows a row group.
+        tally: Counts `in` and `kept`.
+    """
+
+    def __init__(self, workspace: Workspace, directory: str, config: Write, tally: Tally) -> None:
+        super().__init__()
+        self._shards = WriteShards(pair_table(workspace.blobs()), directory, config, tally)
+
+    def expand(self, rows: Any) -> Any:
+        """Write the pairs' shards."""
+        return rows | self._shards
+
+
+class WriteDropped(beam.PTransform[Any, Any]):
+    """`Excluded` or `Failed` rows -> a `ShardFile` for each shard of `excluded/` or `failed/`.
+
+    Args:
+        kind: Which of the two.
+        directory: The dataset's directory.
+        config: Rows a shard and rows a row group.
+        tally: Counts `in` and `kept`.
+    """
+
+    def __init__(
+        self, kind: Literal["excluded", "failed"], directory: str, config: Write, tally: Tally
+    ) -> None:
+        super().__init__()
+        self._shards = WriteShards(dropped_table(kind), directory, config, tally)
+
+    def expand(self, rows: Any) -> Any:
+        """Write the dropped rows' shards."""
+        return rows | self._shards
+
+
+class JoinAssets(beam.PTransform[Any, Any]):
+    """`{"pairs": Pair, "images": ImageAsset, "texts": TextAsset}` -> a `PairRow` for every pair."""
+
+    def expand(self, parts: Any) -> Any:
+        """Join by image id, then by text id; only small records are shuffled."""
+        with_image = (
+            {
+                "users": parts["pairs"] | "By image" >> beam.WithKeys(_image_id),
+                "assets": parts["images"] | "Images" >> beam.WithKeys(_asset_id),
+            }
+            | "Join images" >> beam.CoGroupByKey()
+            | "With image" >> beam.FlatMap(_joined)
+        )
+        with_both = {
+            "users": with_image | "By text" >> beam.WithKeys(_text_id),
+            "assets": parts["texts"] | "Texts" >> beam.WithKeys(_asset_id),
+        }
+        joined = with_both | "Join texts" >> beam.CoGroupByKey() | "With text" >> beam.FlatMap(_joined)
+        return joined | "Rows" >> beam.Map(_pair_row_of)
+
+
+class _WriteShard(beam.DoFn):
+    """Sorts the records of one shard and writes its file."""
+
+    def __init__(self, table: Table, directory: str, row_group: int, tally: Tally) -> None:
+        self._table = table
+        self._directory = directory
+        self._row_group = row_group
+        self._tally = tally
+
+    def process(self, group: tuple[tuple[str, int], dict[str, Iterable[Any]]]) -> Iterator[ShardFile]:
+        (kind, index), members = group
+        (shards,) = members["shards"]
+        path = shard_path(self._table.folder, kind, index, shards)
+        records = sorted_records(members["rows"], self._table)
+        directory = Path(self._directory)
+        rows = write_shard(directory / path, self._table.schema, self._rows(records), self._row_group)
+        yield describe(directory, path, kind, rows)
+
+    def finish_bundle(self) -> None:
+        self._tally.flush()
+
+    def _rows(self, records: list[Any]) -> Iterator[Row]:
+        for record in records:
+            row = self._table.row_of(record)
+            self._tally.count("in")
+            self._tally.count("kept")
+            yield row
+
+
+def sorted_records(records: Iterable[Any], table: Table) -> list[Any]:
+    """The records of a shard in the order they are written.
+
+    Raises:
+        DuplicateRowError: Two have one key, in a table where keys are unique.
+    """
+    ordered = sorted(records, key=table.order_of)
+    if table.unique:
+        for one, next_one in pairwise(ordered):
+            if table.key_of(one) == table.key_of(next_one):
+                raise DuplicateRowError(f"two rows of {table.folder}/ have the id {table.key_of(one)}")
+    return ordered
+
+
+def _picture(id: str, blobs: BlobStore) -> dict[str, Any]:
+    return {"bytes": blobs.get(id), "path": f"{id}.jpg"}
+
+
+def _asset_columns(modality: str, asset: ImageAsset | TextAsset) -> dict[str, Any]:
+    columns = {
+        "id": asset.id,
+        "cluster": asset.cluster,
+        "screening": [score._asdict() for score in asset.screening],
+        **asset.provenance._asdict(),
+    }
+    return {f"{modality}_{name}": value for name, value in columns.items()}
+
+
+def _split_of(row: PairRow) -> str:
+    return row.pair.judgement.candidate.split
+
+
+def _id_of(row: PairRow) -> str:
+    return row.pair.judgement.candidate.id
+
+
+def _pair_row(blobs: BlobStore, row: PairRow) -> dict[str, Any]:
+    return row_of(row.pair, row.image, row.text, blobs)
+
+
+def _always(kind: str, _: Excluded | Failed) -> str:
+    return kind
+
+
+def _content_of(row: Excluded | Failed) -> str:
+    return json.dumps(row)
+
+
+def _columns_in_order(row: Excluded | Failed) -> tuple[tuple[bool, Any], ...]:
+    return tuple((value is not None, value) for value in row)
+
+
+def _dropped_row(row: Excluded | Failed) -> dict[str, Any]:
+    return row._asdict()
+
+
+def _with_kind(record: Any, table: Table) -> tuple[str, Any]:
+    kind = table.kind_of(record)
+    if kind not in KINDS[table.folder]:
+        expected = ", ".join(KINDS[table.folder])
+        raise ValueError(f"{table.folder}/ has no {kind!r} (only {expected}): {table.key_of(record)}")
+    return kind, record
+
+
+def _count_shards(counted: tuple[str, int], rows_per_shard: int, tally: Tally) -> tuple[str, int]:
+    kind, rows = counted
+    tally.expect(rows)
+    return kind, shard_count(rows, rows_per_shard)
+
+
+def _to_shard(keyed: tuple[str, Any], table: Table, shards: dict[str, int]) -> tuple[tuple[str, int], Any]:
+    kind, record = keyed
+    return (kind, shard_of(table.key_of(record), shards[kind])), record
+
+
+def _all_shards(counted: tuple[str, int]) -> Iterator[tuple[tuple[str, int], int]]:
+    kind, shards = counted
+    for index in range(shards):
+        yield (kind, index), shards
+
+
+def _asset_id(asset: ImageAsset | TextAsset) -> str:
+    return asset.id
+
+
+def _image_id(pair: Pair) -> str:
+    return pair.judgement.candidate.image_id
+
+
+def _text_id(with_image: tuple[Pair, ImageAsset]) -> str:
+    return with_image[0].judgement.candidate.text_id
+
+
+def _joined(group: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[tuple[Any, Any]]:
+    id, members = group
+    users, assets = list(members["users"]), list(members["assets"])
+    if users and len(assets) != 1:
+        raise ValueError(f"{len(users)} pairs use asset {id}, of which there are {len(assets)}, not one")
+    for user in users:
+        yield user, assets[0]
+
+
+def _pair_row_of(joined: tuple[tuple[Pair, ImageAsset], TextAsset]) -> PairRow:
+    (pair, image), text = joined
+    return PairRow(pair, image, text)

@@ -1,0 +1,1 @@
+"""Where a build keeps things: blobs, cached inferences, shards and the manifest."""

@@ -1,0 +1,1 @@
+"""What the data is: records, tables, taxonomy and configuration. No I/O beyond reading a profile, no models."""

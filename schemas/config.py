@@ -1,0 +1,249 @@
+"""The typed configuration of a build: a TOML profile, `--set stage.key=value` overrides, one class a stage."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+BUILTIN = "builtin:"
+"""Prefix of a model that ships with the package, as in `builtin:tinyworld/judge`."""
+
+
+class ConfigError(ValueError):
+    """A profile or an override that cannot be used; the message names every offending key."""
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Model(Section):
+    """Where a model's weights come from: `builtin:...`, a local folder, or a hub id with a pinned revision."""
+
+    path: str = Field(min_length=1)
+    revision: str = ""
+    batch_size: Count = 32
+    threads: int = Field(
+        default=0, ge=0, description="CPU threads of the model; 0 means all cores of the process"
+    )
+
+    @model_validator(mode="after")
+    def _hub_ids_are_pinned(self) -> Model:
+        local = self.path.startswith((BUILTIN, "/", "./", "../", "~")) or Path(self.path).is_dir()
+        if not local and not self.revision:
+            raise ValueError(f"the hub model {self.path!r} needs a pinned `revision`")
+        return self
+
+
+class Build(Section):
+    """What the dataset is called, and the salt of every hash that samples or splits."""
+
+    name: str = Field(default="tinyworld", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(default=0, ge=0)
+
+
+class Images(Section):
+    """The pool of images: `tinyworld` (generated), a folder, a WebDataset `.tar`, or a `.parquet` file."""
+
+    source: str = Field(default="tinyworld", min_length=1)
+    count: Count = Field(default=3000, description="how many to generate")
+    limit: int = Field(default=0, ge=0, description="the most rows to read of a source; 0 means all")
+    plainly_harmful: Fraction = Field(
+        default=0.04, description="share that tinyworld makes harmful by itself"
+    )
+
+
+class Texts(Section):
+    """The pool of texts: `tinyworld` (generated), or a `.txt`, `.csv`, `.jsonl` or `.parquet` file."""
+
+    source: str = Field(default="tinyworld", min_length=1)
+    count: Count = Field(default=3000, description="how many to generate")
+    limit: int = Field(default=0, ge=0, description="the most rows to read of a source; 0 means all")
+    plainly_harmful: Fraction = Field(
+        default=0.04, description="share that tinyworld makes harmful by itself"
+    )
+    column: str = Field(default="", description="column of the text; empty: text, caption or the only column")
+
+
+class Scenarios(Section):
+    """The scenarios to look for: `tinyworld`, or a TOML file of the same form."""
+
+    source: str = Field(default="tinyworld", min_length=1)
+
+
+class Ingest(Section):
+    """Caps on what is decoded; everything over them is excluded with a reason."""
+
+    max_bytes: Count = 20_000_000
+    max_pixels: Count = 40_000_000
+    min_side: Count = 32
+    max_side: Count = Field(default=1024, description="longer images are scaled down to this many pixels")
+    max_characters: Count = 1_000
+    quality: int = Field(default=92, ge=50, le=100, description="JPEG quality of the stored images")
+
+
+class Screen(Section):
+    """Is an asset benign alone? It is excluded if any member's probability of harm reaches its threshold."""
+
+    image_classifier: Model = Model(path="builtin:tinyworld/screen-image")
+    text_classifier: Model = Model(path="builtin:tinyworld/screen-text")
+    harmful_labels: tuple[str, ...] = Field(default=("harmful",), min_length=1)
+    classifier_threshold: Fraction = 0.5
+    judge_threshold: Fraction = 0.5
+
+
+class Dedupe(Section):
+    """When two assets are near copies."""
+
+    image_distance: int = Field(default=31, ge=0, le=128, description="PDQ bits that may differ, of 256")
+    text_similarity: Fraction = Field(
+        default=0.8, description="Jaccard similarity of word 3-shingles (MinHash)"
+    )
+    split: dict[Literal["train", "validation", "test", "test_ood"], Fraction] = {
+        "train": 0.64,
+        "validation": 0.1,
+        "test": 0.13,
+        "test_ood": 0.13,
+    }
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Dedupe:
+        if abs(sum(self.split.values()) - 1) > 1e-9 or len(self.split) != 4:
+            raise ValueError("`split` needs all four splits, with shares that sum to 1")
+        return self
+
+
+class Embed(Section):
+    """The dual encoder behind retrieval."""
+
+    model: Model = Model(path="builtin:tinyworld/clip", batch_size=64)
+
+
+class Pair(Section):
+    """How candidates are retrieved."""
+
+    images_per_scenario: Count = 12
+    texts_per_scenario: Count = 12
+    candidates_per_scenario: Count = 12
+    index_shards: Count = 4
+    baseline_candidates: int = Field(
+        default=400, ge=0, description="pairs judged for each of the two baselines"
+    )
+
+
+class Judge(Section):
+    """The vision-language model that gives the probability of harm."""
+
+    model: Model = Model(path="builtin:tinyworld/judge")
+
+
+class Contrast(Section):
+    """How many of the nearest images and texts are tried as contrast partners of an emergent pair."""
+
+    neighbours: Count = 6
+
+
+class Select(Section):
+    """What counts as emergent and as benign, and how many pairs are kept."""
+
+    min_joint: Fraction = 0.85
+    max_alone: Fraction = 0.35
+    min_emergence: float = 2.0
+    max_benign: Fraction = Field(default=0.2, description="p_joint up to which a pair counts as benign")
+    max_uses: Count = Field(default=4, description="in how many emergent pairs one asset may be")
+    max_per_mechanism: Count = Field(
+        default=200, description="emergent pairs per split, hazard and mechanism"
+    )
+    benign_share: float = Field(default=0.5, ge=0, le=10, description="benign pairs for every emergent pair")
+
+
+class Compose(Section):
+    """How the text is laid over or under the image."""
+
+    style: Literal["mixed", "meme", "post", "caption"] = "mixed"
+    width: int = Field(default=384, ge=128, le=2048)
+
+
+class Write(Section):
+    """How rows become Parquet shards."""
+
+    rows_per_shard: Count = 1000
+    row_group: Count = 100
+
+
+class BuildConfig(Section):
+    """Everything that decides what a build writes."""
+
+    build: Build = Build()
+    images: Images = Images()
+    texts: Texts = Texts()
+    scenarios: Scenarios = Scenarios()
+    ingest: Ingest = Ingest()
+    screen: Screen = Screen()
+    dedupe: Dedupe = Dedupe()
+    embed: Embed = Embed()
+    pair: Pair = Pair()
+    judge: Judge = Judge()
+    contrast: Contrast = Contrast()
+    select: Select = Select()
+    compose: Compose = Compose()
+    write: Write = Write()
+
+
+def load_config(profile: Path, overrides: list[str] | None = None) -> BuildConfig:
+    """Read a profile and apply overrides of the form `stage.key=value` (value in TOML, or a bare string).
+
+    Raises:
+        ConfigError: Not TOML, an unknown key, or an impossible value; each is named.
+    """
+    try:
+        data = tomllib.loads(profile.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no profile {profile}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{profile} is not TOML: {error}") from None
+    for override in overrides or []:
+        _apply(data, override)
+    try:
+        return BuildConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    path, equals, value = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or len(keys) < 2 or not all(keys):
+        raise ConfigError(f"--set {override!r}: write it as stage.key=value, e.g. --set select.min_joint=0.9")
+    section: Any = data
+    for key in keys[:-1]:
+        section = section.setdefault(key, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override!r}: {key!r} is a value, not a section")
+    section[keys[-1]] = _parse(value.strip())
+
+
+def _parse(value: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown key `{key}`")
+        else:
+            lines.append(f"`{key}`: {problem['msg']} (got {problem['input']!r})")
+    return "the configuration cannot be used:\n  " + "\n  ".join(lines)

@@ -1,0 +1,100 @@
+"""Arrow schemas of every table that is written; with the `huggingface` metadata, so `datasets` decodes images."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+LABELS = ("benign", "harmful")
+"""Class names of the column `label`, in the order of their numbers."""
+
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_SCREENING = pa.list_(pa.struct([("member", pa.string()), ("p", pa.float32())]))
+_PROVENANCE = ("source", "name", "origin", "licence", "caption", "generator", "prompt")
+MEDIA_COLUMNS = ("image", "composed")
+"""Columns of encoded pictures: written PLAIN and uncompressed."""
+
+
+def _asset_fields(modality: str) -> list[pa.Field]:
+    """Columns that say where one modality of a pair came from and how it was screened."""
+    strings = [pa.field(f"{modality}_{name}", pa.string()) for name in (*_PROVENANCE, "cluster")]
+    return [
+        pa.field(f"{modality}_id", pa.string()),
+        *strings,
+        pa.field(f"{modality}_seed", pa.int64()),
+        pa.field(f"{modality}_screening", _SCREENING),
+    ]
+
+
+def pair_schema() -> pa.Schema:
+    """The schema of `data/`: one row a pair. Probabilities are in [0, 1]; `image` and `composed` are encoded."""
+    fields = [
+        pa.field("id", pa.string()),
+        pa.field("image", _IMAGE),
+        pa.field("text", pa.string()),
+        pa.field("composed", _IMAGE),
+        pa.field("label", pa.int64()),
+        pa.field("role", pa.string()),
+        pa.field("hazard", pa.string()),
+        pa.field("mechanism", pa.string()),
+        pa.field("contrast_group", pa.string()),
+        pa.field("scenario", pa.string()),
+        pa.field("method", pa.string()),
+        pa.field("retrieval_score", pa.float64()),
+        pa.field("p_image", pa.float64()),
+        pa.field("p_text", pa.float64()),
+        pa.field("p_joint", pa.float64()),
+        pa.field("emergence", pa.float64()),
+        pa.field("judge", pa.string()),
+        pa.field("rationale", pa.string()),
+        *_asset_fields("image"),
+        *_asset_fields("text"),
+    ]
+    return pa.schema(fields).with_metadata(_huggingface(fields))
+
+
+def excluded_schema() -> pa.Schema:
+    """The schema of `excluded/`: what was dropped on purpose; field meanings as in `records.Excluded`.
+
+    The candidates' columns are empty for images and texts.
+    """
+    names = ("modality", "id", "name", "stage", "reason")
+    fields = [pa.field(name, pa.string()) for name in names]
+    fields += [
+        pa.field("score", pa.float64()),
+        pa.field("threshold", pa.float64()),
+        pa.field("detail", pa.string()),
+    ]
+    return pa.schema(fields)
+
+
+def failed_schema() -> pa.Schema:
+    """The schema of `failed/`: what could not be processed; field meanings as in `records.Failed`."""
+    return pa.schema(
+        [pa.field(n, pa.string()) for n in ("modality", "id", "name", "stage", "error", "detail")]
+    )
+
+
+def _feature(field: pa.Field) -> Any:
+    if field.type == _IMAGE:
+        return {"_type": "Image"}
+    if field.name == "label":
+        return {"names": list(LABELS), "_type": "ClassLabel"}
+    if field.type == _SCREENING:
+        member = {"member": _value("string"), "p": _value("float32")}
+        return {"feature": member, "_type": "List"}
+    return _value({"double": "float64"}.get(str(field.type), str(field.type)))
+
+
+def _value(dtype: str) -> dict[str, str]:
+    return {"dtype": dtype, "_type": "Value"}
+
+
+def _huggingface(fields: list[pa.Field]) -> dict[str, str]:
+    features = {field.name: _feature(field) for field in fields}
+    return {"huggingface": json.dumps({"info": {"features": features}})}
+
+
+__all__ = ["LABELS", "MEDIA_COLUMNS", "excluded_schema", "failed_schema", "pair_schema"]

@@ -1,0 +1,109 @@
+import hashlib
+import io
+import json
+from functools import partial
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that
+from PIL import Image
+
+from pipelines.progress import Tally
+from pipelines.stages.compose import Compose, draw, fingerprint, style_of
+from pipelines.stages.layout import STYLES
+from pipelines.storage.workspace import Workspace
+from schemas.config import Compose as ComposeConfig
+from schemas.records import ROLES, Candidate, Judgement, Pair
+
+CONFIG = ComposeConfig(width=128)
+
+
+def _jpeg(color: str = "#88bbdd") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 60), color).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def _pair(image_id: str, text: str, group: str = "g", role: str = "emergent") -> Pair:
+    id = hashlib.sha256(f"{image_id}{text}".encode()).hexdigest()
+    candidate = Candidate(id, image_id, "t", text, "train", "scenario", 0.5)
+    return Pair(Judgement(candidate, 0.1, 0.1, 0.9, 4.0, "judge"), role, group)  # type: ignore[arg-type]
+
+
+def _store(path: str, found: list[object]) -> None:
+    Path(path).write_text(json.dumps(sorted(found)))  # type: ignore[type-var]
+
+
+def _compose(pairs: list[Pair], folder: Path) -> tuple[list[list[str]], list[list[str]], dict[str, int]]:
+    workspace = Workspace(str(folder / "work"))
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    composed, failed = pipeline | beam.Create(pairs) | Compose(CONFIG, workspace, Tally("", "compose"))
+    ids = composed | beam.Map(lambda pair: (pair.judgement.candidate.text, pair.composed_id))
+    assert_that(ids, partial(_store, str(folder / "composed")), "composed")
+    assert_that(failed, partial(_store, str(folder / "failed")), "failed")
+    result = pipeline.run()
+    result.wait_until_finish()
+    counts = {counter.key.metric.name: counter.committed for counter in result.metrics().query()["counters"]}
+    return *(json.loads((folder / name).read_text()) for name in ("composed", "failed")), counts  # type: ignore[return-value]
+
+
+def test_every_pair_gets_a_picture_of_the_configured_width(tmp_path: Path) -> None:
+    blobs = Workspace(str(tmp_path / "work")).blobs()
+    image = blobs.put(_jpeg())
+    composed, failed, _ = _compose(
+        [_pair(image, f"text {number}", str(number)) for number in range(9)], tmp_path
+    )
+    assert failed == []
+    assert [text for text, _ in composed] == [f"text {number}" for number in range(9)]
+    assert all(Image.open(io.BytesIO(blobs.get(id))).width == 128 for _, id in composed)
+
+
+def test_a_second_run_draws_nothing_and_gives_the_same_pictures(tmp_path: Path) -> None:
+    image = Workspace(str(tmp_path / "work")).blobs().put(_jpeg())
+    pairs = [_pair(image, f"text {number}", str(number)) for number in range(300)]
+    first, _, drawn = _compose(pairs, tmp_path)
+    second, _, looked_up = _compose(pairs[::-1], tmp_path)
+    assert first == second
+    assert (drawn["inferred"], drawn.get("cached", 0)) == (300, 0)
+    assert (looked_up.get("inferred", 0), looked_up["cached"]) == (0, 300)
+
+
+def test_a_missing_or_broken_image_fails_its_pair_alone(tmp_path: Path) -> None:
+    blobs = Workspace(str(tmp_path / "work")).blobs()
+    good, broken, missing = blobs.put(_jpeg()), blobs.put(b"no image"), "0" * 64
+    composed, failed, counts = _compose(
+        [_pair(image, image[:3]) for image in (good, broken, missing)], tmp_path
+    )
+    assert [text for text, _ in composed] == [good[:3]]
+    assert sorted(row[4] for row in failed) == ["KeyError", "UnidentifiedImageError"]
+    assert (counts["in"], counts["kept"], counts["failed"]) == (3, 1, 2)
+
+
+def test_a_picture_is_the_same_bytes_every_time() -> None:
+    assert draw(_jpeg(), "hello", "meme", 200) == draw(_jpeg(), "hello", "meme", 200)
+
+
+def test_a_truncated_image_raises_an_os_error() -> None:
+    with pytest.raises(OSError, match=r"(?i)truncated"):
+        draw(_jpeg()[:-300], "hello", "meme", 200)
+
+
+def test_a_contrast_group_shares_one_style_whatever_the_role() -> None:
+    assert all(
+        len({style_of(_pair("i", role, str(n), role), CONFIG) for role in ROLES}) == 1 for n in range(20)
+    )
+
+
+def test_mixed_uses_all_styles_about_equally() -> None:
+    styles = [style_of(_pair("i", "t", str(number)), CONFIG) for number in range(900)]
+    assert all(240 < styles.count(style) < 360 for style in STYLES)
+
+
+def test_the_width_is_part_of_the_fingerprint() -> None:
+    assert (
+        fingerprint(CONFIG)
+        != fingerprint(ComposeConfig(width=384))
+        == fingerprint(ComposeConfig(style="meme"))
+    )

@@ -1,0 +1,100 @@
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipelines.stages.candidates import pair_id
+from pipelines.stages.contrast import Contrast, is_anchor
+from pipelines.stages.embed import Embed
+from pipelines.stages.judge import JudgePairs
+from schemas import config
+from schemas.records import Candidate, Judgement
+
+
+@pytest.fixture
+def judgements(run: Any, pools: Any, judge: Any, workspace: Any, tally: Any) -> list[Judgement]:
+    """Judged pairs of three splits; every fourth is of a baseline."""
+    pairs = [
+        Candidate(
+            pair_id(image.id, text.id),
+            image.id,
+            text.id,
+            text.text,
+            text.split,
+            method,
+            0.5,
+            "phy",
+            "m",
+            f"s{i}",
+        )
+        for i, (image, text) in enumerate(zip(pools["images"][:100], pools["texts"][:100], strict=True))
+        for method in [("scenario", "scenario", "scenario", "random")[i % 4]]
+    ]
+    return run(JudgePairs(judge, workspace, tally), pairs)["judgements"]
+
+
+@pytest.fixture
+def contrasts(
+    *,
+    run: Any,
+    pools: Any,
+    judgements: Any,
+    image_vectors: Any,
+    text_vectors: Any,
+    judge: Any,
+    workspace: Any,
+    tally: Any,
+) -> Callable[..., list[Judgement]]:
+    """The judged contrast candidates; order and number of index shards can be chosen."""
+    run(Embed(image_vectors, "image", workspace, tally), pools["images"])
+    run(Embed(text_vectors, "text", workspace, tally), pools["texts"])
+
+    def contrast(order: int = 1, shards: int = 3) -> list[Judgement]:
+        stage = Contrast(
+            config.Contrast(neighbours=3),
+            config.Select(),
+            shards,
+            images=image_vectors,
+            texts=text_vectors,
+            judge=judge,
+            workspace=workspace,
+            tally=tally,
+        )
+        inputs = {"judgements": judgements, **pools}
+        out = run(stage, {name: rows[::order] for name, rows in inputs.items()})
+        assert out["failed"] == []
+        return sorted(out["judgements"])
+
+    return contrast
+
+
+def test_every_emergent_scenario_pair_and_no_other_gets_neighbours_of_both_kinds(
+    contrasts: Any, judgements: Any
+) -> None:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for judgement in contrasts():
+        kinds[judgement.candidate.anchor].append(judgement.candidate.method)
+    anchors = {j.candidate.id for j in judgements if is_anchor(j, config.Select())}
+    assert len(anchors) > 5
+    assert set(kinds) == anchors
+    assert all(sorted(found) == ["contrast_image"] * 3 + ["contrast_text"] * 3 for found in kinds.values())
+
+
+def test_a_contrast_replaces_one_part_by_another_of_the_same_split(
+    contrasts: Any, judgements: Any, pools: Any
+) -> None:
+    by_id = {j.candidate.id: j.candidate for j in judgements}
+    split_of = {asset.id: asset.split for rows in pools.values() for asset in rows}
+    text_of = {asset.id: asset.text for asset in pools["texts"]}
+    for contrast in (judgement.candidate for judgement in contrasts()):
+        anchor = by_id[contrast.anchor]
+        same = [contrast.image_id == anchor.image_id, contrast.text_id == anchor.text_id]
+        assert same == [contrast.method == "contrast_text", contrast.method == "contrast_image"]
+        assert split_of[contrast.image_id] == split_of[contrast.text_id] == contrast.split == anchor.split
+        assert contrast.text == text_of[contrast.text_id]
+        assert (contrast.hazard, contrast.mechanism, contrast.scenario) == anchor[7:10]
+
+
+def test_neither_order_nor_shards_change_the_contrasts(contrasts: Any) -> None:
+    assert contrasts() == contrasts(order=-1, shards=5)

@@ -1,0 +1,212 @@
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from PIL import Image
+
+from generators.corpora import open_images, open_texts, printable
+from pipelines.progress import Tally, read_progress
+from pipelines.stages.ingest import IngestImages, IngestTexts, fingerprint, pdq
+from pipelines.stages.sources import ReadRows
+from pipelines.storage.workspace import Workspace
+from schemas.config import Ingest
+from schemas.records import Excluded, Failed
+
+ROOT = Path(__file__).parents[3]
+INGEST_ALL = """
+import sys
+from pathlib import Path
+from generators.corpora import TooLarge, open_images
+from generators.decode import Unusable
+from pipelines.stages.ingest import store_image
+from pipelines.storage.blobs import BlobStore
+from schemas.config import Ingest
+from schemas.records import RawAsset
+from PIL import Image, ImageCms
+
+def peak():
+    # Not getrusage: a process inherits the ru_maxrss of the one that started it.
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+base = peak()
+source, caps, blobs = open_images(sys.argv[1]), Ingest(), BlobStore(Path(sys.argv[1]).parent / "blobs")
+for row in source.rows():
+    if isinstance(row, RawAsset):
+        try:
+            store_image(source.read(row.locator, caps.max_bytes), caps, blobs)
+        except (Unusable, TooLarge):
+            pass
+print(peak() - base)
+"""
+_collected: list[Any] = []
+
+
+def _hostile() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("hostile", ROOT / "tests" / "hostile.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _collect(row: Any) -> None:
+    _collected.append(row)
+
+
+def _run(images: str = "", texts: str = "", work: str = "", run: str = "", limit: int = 1_000) -> list[Any]:
+    """All rows that come out of ingest, whatever their output."""
+    caps, tally = Ingest(), Tally(run, "ingest")
+    _collected.clear()
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        source: Any = open_images(images) if images else open_texts(texts)
+        raw = pipeline | "Read" >> ReadRows(source, limit, tally)
+        step = (
+            IngestImages(caps, source, workspace=Workspace(work), tally=tally)
+            if images
+            else IngestTexts(caps, tally=tally)
+        )
+        out = raw["kept"] | "Ingest" >> step
+        rows = [raw["excluded"], raw["failed"], out["kept"], out["excluded"], out["failed"]]
+        _ = rows | beam.Flatten() | beam.Map(_collect)
+    tally.flush()
+    return list(_collected)
+
+
+def _outcome(row: Any) -> str:
+    return row.reason if isinstance(row, Excluded) else row.error if isinstance(row, Failed) else ""
+
+
+def _number(row: Any) -> int:
+    name = row.name if isinstance(row, Excluded | Failed) else row.provenance.name
+    return int(name.split()[1])
+
+
+def _outcomes(rows: list[Any]) -> list[str]:
+    assert sorted(map(_number, rows)) == list(range(1, len(rows) + 1))
+    return [_outcome(row) for row in sorted(rows, key=_number)]
+
+
+@pytest.fixture(scope="module")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], list[Any], Workspace]:
+    folder, work = tmp_path_factory.mktemp("h") / "images", str(tmp_path_factory.mktemp("work"))
+    expected = _hostile().hostile_folder(folder)
+    return expected, _run(str(folder), work=work), Workspace(work)
+
+
+def test_each_of_over_sixty_hostile_files_ends_in_one_row_with_the_right_reason(hostile_run: Any) -> None:
+    expected, rows, _ = hostile_run
+    found: dict[str, str] = {}
+    for row in rows:
+        name = row.name if isinstance(row, Excluded | Failed) else row.provenance.name
+        assert name not in found
+        found[name] = _outcome(row)
+    damage = {"truncated", "damaged"}
+    wanted = {printable(name): reason for name, reason in expected.items()}
+    assert len(wanted) >= 60
+    assert {name: "cut" if reason in damage else reason for name, reason in found.items()} == wanted
+
+
+def test_stored_images_are_plain_upright_jpegs_without_metadata(hostile_run: Any) -> None:
+    _, rows, workspace = hostile_run
+    kept = [row for row in rows if not _outcome(row)]
+    for asset in kept:
+        with Image.open(io.BytesIO(workspace.blobs().get(asset.id))) as image:
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (asset.width, asset.height))
+            assert set(image.info) == {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+        assert len(asset.pdq) == 64
+
+
+def test_dropped_rows_have_ids_of_their_own(hostile_run: Any) -> None:
+    ids = [row.id for row in hostile_run[1] if _outcome(row)]
+    assert len(set(ids)) == len(ids) and all(len(id) == 64 for id in ids)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_peak_memory_over_the_hostile_folder_stays_under_1_gb(tmp_path: Path) -> None:
+    hostile = _hostile()
+    hostile.hostile_folder(tmp_path / "images")
+    # The largest that the caps allow, in the formats whose decoders hold most.
+    (tmp_path / "images" / "largest.png").write_bytes(hostile.png_bomb(6_300))
+    large = Image.new("RGB", (6300, 6300), (9, 99, 200))
+    for kind, options in (
+        ("JPEG", {"progressive": True}),
+        ("WEBP", {"method": 0}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+    ):
+        (tmp_path / "images" / f"largest.{kind.lower()}").write_bytes(hostile.encoded(large, kind, **options))
+    command = [sys.executable, "-c", INGEST_ALL, str(tmp_path / "images")]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    peak = float(done.stdout)
+    assert 100 < peak < 1024, f"{peak} MB above the base"
+
+
+@pytest.mark.parametrize("kind", ["lines.txt", "rows.csv", "lines.jsonl"])
+def test_each_hostile_text_ends_in_one_row_with_the_right_reason(tmp_path: Path, kind: str) -> None:
+    hostile = _hostile()
+    make = {".txt": hostile.hostile_lines, ".csv": hostile.hostile_csv, ".jsonl": hostile.hostile_jsonl}
+    expected = make[Path(kind).suffix](tmp_path / kind)
+    assert _outcomes(_run(texts=str(tmp_path / kind))) == expected
+
+
+def _folder(tmp_path: Path, count: int = 5) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    hostile = _hostile()
+    for number in range(count):
+        (folder / f"{number}.png").write_bytes(hostile.encoded(hostile.picture(side=64 + number), "PNG"))
+    (folder / "broken.png").write_bytes(b"no image")
+    return folder
+
+
+def test_a_second_run_decodes_nothing_and_gives_the_same_rows(tmp_path: Path) -> None:
+    folder, runs = str(_folder(tmp_path)), [str(tmp_path / "one"), str(tmp_path / "two")]
+    first, second = (_run(folder, work=str(tmp_path / "work"), run=run) for run in runs)
+    assert sorted(map(repr, first)) == sorted(map(repr, second))
+    assert read_progress(runs[0])["ingest"]["inferred"] == 6
+    assert (
+        read_progress(runs[1])["ingest"]["cached"] == 6 and "inferred" not in read_progress(runs[1])["ingest"]
+    )
+
+
+def test_a_changed_file_or_a_lost_blob_is_decoded_again(tmp_path: Path) -> None:
+    folder, work = _folder(tmp_path), tmp_path / "work"
+    first = {row.provenance.name: row for row in _run(str(folder), work=str(work)) if not _outcome(row)}
+    Workspace(str(work)).blobs().path(first["0.png"].id).unlink()
+    os.utime(folder / "1.png", ns=(1, 1))
+    _run(str(folder), work=str(work), run=str(tmp_path / "two"))
+    assert read_progress(tmp_path / "two")["ingest"]["inferred"] == 2
+
+
+def test_the_counts_of_the_tally_add_up(tmp_path: Path) -> None:
+    _hostile().hostile_folder(tmp_path / "images", big=False)
+    rows = _run(str(tmp_path / "images"), work=str(tmp_path / "work"), run=str(tmp_path / "run"))
+    counts = read_progress(tmp_path / "run")["ingest"]
+    assert counts["in"] == counts["expected"] == len(rows)
+    assert counts["in"] == counts["kept"] + counts["excluded"] + counts["failed"]
+
+
+def test_the_fingerprint_changes_with_the_caps() -> None:
+    prints = {fingerprint(caps) for caps in (Ingest(), Ingest(quality=90), Ingest(max_side=512))}
+    assert len(prints) == 3
+
+
+def test_pdq_is_near_for_a_scaled_copy_and_far_for_another_picture() -> None:
+    hostile = _hostile()
+    image, other = hostile.picture(side=600), hostile.picture(side=601)
+    near, far = (int(pdq(image), 16) ^ int(pdq(i), 16) for i in (image.resize((300, 300)), other))
+    assert near.bit_count() <= 31 < far.bit_count()
+
+
+@pytest.mark.skipif(not (ROOT.parent / "shared/data/photos").is_dir(), reason="the photographs are not here")
+def test_real_photographs_are_all_kept(tmp_path: Path) -> None:
+    photos = str(ROOT.parent / "shared/data/photos")
+    assert [_outcome(row) for row in _run(photos, work=str(tmp_path / "work"), limit=20)] == [""] * 20

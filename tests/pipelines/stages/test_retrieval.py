@@ -1,0 +1,89 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.stages.embed import Embed
+from pipelines.stages.retrieval import Hit, Nearest, rank, search, shard_of
+
+
+def unit(rows: Any) -> Any:
+    rows = np.asarray(rows, dtype=np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@given(
+    seed=st.integers(0, 999),
+    size=st.integers(1, 120),
+    count=st.integers(1, 9),
+    shards=st.integers(1, 5),
+    levels=st.integers(1, 4),
+)
+@settings(max_examples=60, deadline=None)
+def test_merged_shards_find_what_a_single_index_finds(
+    seed: int, size: int, count: int, shards: int, levels: int
+) -> None:
+    # Few distinct coordinates make many exact ties.
+    draw = np.random.default_rng(seed)
+    vectors = unit(draw.integers(0, levels, (size, 4)) + 0.5)
+    queries = unit(draw.normal(size=(3, 4)))
+    ids = [f"id{i:03}" for i in range(size)]
+    whole = search(ids, vectors, queries, count)
+    merged: list[list[Hit]] = [[], [], []]
+    for shard in range(shards):
+        rows = [i for i, id in enumerate(ids) if shard_of(id, shards) == shard]
+        if rows:
+            found = search([ids[i] for i in rows], vectors[rows], queries, count)
+            merged = [old + new for old, new in zip(merged, found, strict=True)]
+    assert [sorted(hits, key=rank)[:count] for hits in merged] == whole
+
+
+@given(seed=st.integers(0, 999), size=st.integers(1, 60), count=st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_search_agrees_with_sorting_all_cosines(seed: int, size: int, count: int) -> None:
+    draw = np.random.default_rng(seed)
+    vectors, query = unit(draw.normal(size=(size, 5))), unit(draw.normal(size=(1, 5)))
+    cosines = vectors.astype(float) @ query[0].astype(float)
+    hits = [Hit(round(float(cosine), 4), f"id{i:03}") for i, cosine in enumerate(cosines)]
+    assert search([f"id{i:03}" for i in range(size)], vectors, query, count) == [
+        sorted(hits, key=rank)[:count]
+    ]
+
+
+def test_equal_vectors_come_in_the_order_of_their_ids() -> None:
+    ids = [f"id{i:03}" for i in range(100)]
+    (hits,) = search(ids, unit(np.ones((100, 3))), unit(np.ones((1, 3))), 3)
+    assert hits == [Hit(1.0, "id000"), Hit(1.0, "id001"), Hit(1.0, "id002")]
+
+
+@pytest.fixture
+def found(run: Any, text: Any, text_vectors: Any, workspace: Any, tally: Any) -> Any:
+    """Neighbours of texts in two splits, each asked for its own neighbours."""
+    assets = [text(f"text {i}", split) for i in range(30) for split in ("train", "test")]
+    assets = [asset._replace(id=f"{asset.id}{asset.split}") for asset in assets]
+    run(Embed(text_vectors, "text", workspace, tally), assets)
+
+    def neighbours(shards: int, itself: bool, order: int = 1) -> dict[Any, list[Hit]]:
+        print_ = text_vectors.fingerprint()
+        nearest = Nearest(print_, print_, workspace, shards=shards, count=4, itself=itself)
+        keyed = [(asset.split, asset.id) for asset in assets][::order]
+        return dict(run(nearest, {"assets": keyed, "queries": keyed})["out"])
+
+    return neighbours
+
+
+def test_the_number_of_shards_and_the_order_do_not_matter(found: Any) -> None:
+    assert found(1, True) == found(5, True, order=-1)
+
+
+def test_an_asset_is_its_own_neighbour_only_if_asked_for(found: Any) -> None:
+    assert all(hits[0].id == key or hits[0].score == 1 for (_, key), hits in found(3, True).items())
+    assert all(key not in {hit.id for hit in hits} for (_, key), hits in found(3, False).items())
+
+
+def test_neighbours_are_of_the_same_split(found: Any) -> None:
+    hits_of = found(3, True)
+    assert len(hits_of) == 60
+    assert all(hit.id.endswith(split) for (split, _), hits in hits_of.items() for hit in hits)
