@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.records import Scenario
-from schemas.taxonomy import load_taxonomy
+from schemas.taxonomy import ClosedHazardError, load_taxonomy
 
 REQUIRED = frozenset({"hazard", "mechanism", "image_queries", "text_queries", "why"})
 ALLOWED = REQUIRED | {"held_out"}
@@ -40,22 +40,19 @@ def load_scenarios(source: str) -> tuple[Scenario, ...]:
         entries = tomllib.loads(content).get("scenario", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ScenarioError(f"cannot read the scenarios in {source}: {error}") from None
-    if not entries:
+    if not isinstance(entries, list) or not entries:
         raise ScenarioError(f"{source} holds no [[scenario]] entries")
     unique = {s.id: s for number, entry in enumerate(entries, 1) for s in _expand(source, number, entry)}
     return tuple(unique.values())
 
 
 def _expand(source: str, number: int, entry: dict[str, Any]) -> Iterator[Scenario]:
-    wrong = (REQUIRED - entry.keys()) | (entry.keys() - ALLOWED)
-    if wrong:
-        raise ScenarioError(
-            f"{source}, scenario {number}: missing or unknown keys {', '.join(sorted(wrong))}"
-        )
-    taxonomy = load_taxonomy()
-    hazard = taxonomy.require_open(entry["hazard"]).key
     try:
-        mechanism = taxonomy.require_mechanism(entry["mechanism"]).key
+        _check_form(entry)
+        hazard = load_taxonomy().require_open(entry["hazard"]).key
+        mechanism = load_taxonomy().require_mechanism(entry["mechanism"]).key
+    except ClosedHazardError:
+        raise
     except ValueError as error:
         raise ScenarioError(f"{source}, scenario {number}: {error}") from None
     for image_query in entry["image_queries"]:
@@ -68,5 +65,20 @@ def _expand(source: str, number: int, entry: dict[str, Any]) -> Iterator[Scenari
                 image_query=image_query,
                 text_query=text_query,
                 why=entry["why"],
-                held_out=bool(entry.get("held_out", False)),
+                held_out=entry.get("held_out", False),
             )
+
+
+def _check_form(entry: dict[str, Any]) -> None:
+    wrong = (REQUIRED - entry.keys()) | (entry.keys() - ALLOWED)
+    if wrong:
+        raise ValueError(f"missing or unknown keys {', '.join(sorted(wrong))}")
+    for key in ("image_queries", "text_queries"):
+        queries = entry[key]
+        if not isinstance(queries, list) or not queries or not all(isinstance(q, str) and q.strip() for q in queries):
+            raise ValueError(f"`{key}` is no list of queries: {queries!r}")
+    for key in ("hazard", "mechanism", "why"):
+        if not isinstance(entry[key], str):
+            raise ValueError(f"`{key}` is no text: {entry[key]!r}")
+    if not isinstance(entry.get("held_out", False), bool):
+        raise ValueError(f"`held_out` is neither true nor false: {entry['held_out']!r}")

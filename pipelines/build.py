@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipelines.logs import quiet
 from schemas.config import BuildConfig, ConfigError, load_config
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
 
     images, texts = image_pool(pipeline, config, kit), text_pool(pipeline, config, kit)
     pools = {"images": images.kept, "texts": texts.kept}
-    seed, shared = config.build.seed, {"workspace": kit.workspace}
-    encoders = {"images": kit.image_embedder, "texts": kit.text_embedder}
+    seed = config.build.seed
+    encoders: dict[str, Any] = {"images": kit.image_embedder, "texts": kit.text_embedder}
 
     candidates = pools | "Pair" >> Pairing(
-        config.pair, seed, kit.scenarios, *encoders.values(), **shared, tally=kit.tally("pair")
+        config.pair, seed, kit.scenarios, *encoders.values(), workspace=kit.workspace, tally=kit.tally("pair")
     )
     judged = candidates | "Judge" >> JudgePairs(kit.judge, kit.workspace, kit.tally("judge"))
     contrasts = {"judgements": judged["judgements"], **pools} | "Contrast" >> Contrast(
@@ -71,8 +72,8 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
         config.pair.index_shards,
         judge=kit.judge,
         tally=kit.tally("contrast"),
+        workspace=kit.workspace,
         **encoders,
-        **shared,
     )
     judgements = (judged["judgements"], contrasts["judgements"]) | "AllJudgements" >> beam.Flatten()
     selected = judgements | "Select" >> Select(config.select, seed, kit.tally("select"))
@@ -222,9 +223,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = configure(arguments)
         out = arguments.out or Path("datasets_out") / config.build.name
+        quiet(arguments.verbose)
         from pipelines.run import run_build
 
-        return run_build(config, out, arguments.work_dir, arguments.runner, flags, verbose=arguments.verbose)
+        return run_build(config, out, arguments.work_dir, arguments.runner, flags)
     except (ConfigError, ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"crossharm: {error}\n")
         return 2

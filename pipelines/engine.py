@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from apache_beam import Pipeline
 
 LOG = logging.getLogger(__name__)
-IN_PROCESS = frozenset({"directrunner", "fnapirunner", "bundlebaseddirectrunner"})
+IN_PROCESS = frozenset({"directrunner", "fnapirunner", "bundlebaseddirectrunner", "switchingdirectrunner"})
 
 
 class EngineError(ValueError):
@@ -28,7 +28,7 @@ class Engine(NamedTuple):
     @property
     def in_process(self) -> bool:
         """Whether Beam's in-process engine runs it, in this process or in worker processes of this machine."""
-        return self.runner.lower() in IN_PROCESS
+        return _short(self.runner) in IN_PROCESS
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Engine(NamedTuple):
         """A pipeline that runs on this engine when it is run."""
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
-        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+        from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
         LOG.info("engine: %s", self.name)
         if not self.in_process:
@@ -56,9 +56,9 @@ def choose_engine(runner: str, flags: Sequence[str]) -> Engine:
     Raises:
         EngineError: A runner or running mode that loses rows.
     """
-    mode = _value(flags, "direct_running_mode") or "in_memory"
-    workers = _value(flags, "direct_num_workers") or "1"
-    if runner.lower() in {"daskrunner", "dask"}:
+    mode = _value(flags, "direct_running_mode", "in_memory")
+    workers = _value(flags, "direct_num_workers", "1")
+    if _short(runner) in {"daskrunner", "dask"}:
         raise EngineError(
             "DaskRunner (Beam 2.77) drops what a stage emits when a bundle ends, so rows would be lost; "
             "use --runner=DirectRunner --direct_running_mode=multi_processing, or a portable runner"
@@ -75,13 +75,20 @@ def choose_engine(runner: str, flags: Sequence[str]) -> Engine:
     return Engine(runner, mode, int(workers) if mode == "multi_processing" else 1, tuple(flags))
 
 
-def _value(flags: Sequence[str], name: str) -> str | None:
+def _short(runner: str) -> str:
+    """A runner's name in small letters, without the module that it may be given with."""
+    return runner.rpartition(".")[2].lower()
+
+
+def _value(flags: Sequence[str], name: str, default: str) -> str:
+    """The value of a flag; of several the last, as Beam takes it."""
+    value = default
     for index, flag in enumerate(flags):
         if flag.startswith(f"--{name}="):
-            return flag.split("=", 1)[1]
-        if flag == f"--{name}" and index + 1 < len(flags):
-            return flags[index + 1]
-    return None
+            value = flag.split("=", 1)[1]
+        elif flag == f"--{name}" and index + 1 < len(flags):
+            value = flags[index + 1]
+    return value
 
 
 def check_flags(flags: Sequence[str]) -> None:
@@ -90,11 +97,9 @@ def check_flags(flags: Sequence[str]) -> None:
     Raises:
         EngineError: Names the unknown flags.
     """
-    import argparse
+    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    parser = _BeamArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(list(flags))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from generators.corpora import ImageSource, Source, open_images, open_texts
 from generators.scenarios import load_scenarios
@@ -46,7 +46,7 @@ class Kit(NamedTuple):
 
     def fingerprints(self) -> dict[str, str]:
         """The fingerprint of every model, by its part in the build."""
-        handlers = {
+        handlers: dict[str, Any] = {
             "screen images": self.image_screener,
             "screen texts": self.text_screener,
             "embed images": self.image_embedder,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,15 +38,12 @@ Counts = dict[str, dict[str, int]]
 NAMESPACE = "crossharm/"
 
 
-def run_build(
-    config: BuildConfig, out: Path, work_dir: Path, runner: str, flags: Sequence[str], *, verbose: bool
-) -> int:
+def run_build(config: BuildConfig, out: Path, work_dir: Path, runner: str, flags: Sequence[str]) -> int:
     """Build a dataset into `out`.
 
     Returns:
         0, or 1 if the rows that went in are not the rows that came out.
     """
-    quiet(verbose)
     console, started = Console(), time.time()
     check_flags(flags)
     engine = choose_engine(runner, flags)
@@ -147,15 +142,3 @@ def _by_modality(folder: Path) -> dict[str, int]:
 def _table(folder: Path, columns: list[str]) -> Any:
     files = sorted(map(str, folder.glob("*.parquet")))
     return ds.dataset(files, format="parquet").to_table(columns=columns) if files else None
-
-
-def quiet(verbose: bool) -> None:
-    """Keep libraries' logs and progress bars off the screen, in this process and in its workers."""
-    level = logging.INFO if verbose else logging.ERROR
-    logging.basicConfig(level=level, format="%(name)s: %(message)s", stream=sys.stderr)
-    for name in ("apache_beam", "root"):
-        logging.getLogger(name).setLevel(level)
-    if not verbose:
-        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

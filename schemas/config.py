@@ -20,9 +20,9 @@ class ConfigError(ValueError):
 
 
 class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values are frozen."""
+    """Base of every section: unknown keys, infinities and NaN are refused, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -133,6 +133,7 @@ class Pair(Section):
     images_per_scenario: Count = 12
     texts_per_scenario: Count = 12
     candidates_per_scenario: Count = 12
+    uses_per_scenario: Count = Field(default=2, description="in how many of them one image or text may be")
     index_shards: Count = 4
     baseline_candidates: int = Field(
         default=400, ge=0, description="pairs judged for each of the two baselines"
@@ -201,6 +202,8 @@ class BuildConfig(Section):
 def load_config(profile: Path, overrides: list[str] | None = None) -> BuildConfig:
     """Read a profile and apply overrides of the form `stage.key=value` (value in TOML, or a bare string).
 
+    What neither names keeps its default, key by key, inside models too.
+
     Raises:
         ConfigError: Not TOML, an unknown key, or an impossible value; each is named.
     """
@@ -210,12 +213,22 @@ def load_config(profile: Path, overrides: list[str] | None = None) -> BuildConfi
         raise ConfigError(f"there is no profile {profile}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{profile} is not TOML: {error}") from None
+    data = _over(BuildConfig().model_dump(), data)
     for override in overrides or []:
         _apply(data, override)
     try:
         return BuildConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from None
+
+
+def _over(defaults: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """The defaults with the data laid over them, section by section."""
+    merged = dict(defaults)
+    for key, value in data.items():
+        below = merged.get(key)
+        merged[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

@@ -83,11 +83,15 @@ class TextEmbedder(ModelHandler[str, bytes, DualEncoder]):
         """Encode the texts of a batch; longer ones are cut at the model's context length."""
         import torch
 
-        def encode(texts: list[str]) -> list[bytes]:
+        def encode(rows: list[torch.Tensor]) -> list[bytes]:
             with torch.inference_mode():
-                return _vectors(model.model.encode_text(model.tokenizer(texts), normalize=True))
+                return _vectors(model.model.encode_text(torch.stack(rows), normalize=True))
 
-        return map_batches(encode, batch, size=self._model.batch_size, threads=self._model.threads)
+        if not batch:
+            return []
+        # Tokenized here, since Hugging Face's fast tokenizers may raise when threads share one.
+        tokens = list(model.tokenizer(list(batch)))
+        return map_batches(encode, tokens, size=self._model.batch_size, threads=self._model.threads)
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:
         """Bytes of the texts, without pickling them."""

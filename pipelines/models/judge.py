@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from schemas.config import Model
 from schemas.questions import IMAGE_ALONE, JOINT, NO, RATIONALE, TEXT_ALONE, YES, harm_question
 
 LENGTH_STEP = 16
+_TOKENIZING = Lock()
+"""Hugging Face's fast tokenizers may raise when threads share one with different padding."""
 RATIONALE_TOKENS = 64
 
 
@@ -77,7 +80,7 @@ class Judge(ModelHandler[Question, bytes, VisionLanguageModel]):
             prompts,
             size=self._model.batch_size,
             threads=self._model.threads,
-            shapes=_shapes(model, prompts),
+            shapes=_shapes(model, prompts, self._workspace),
         )
 
     def get_num_bytes(self, batch: Sequence[Question]) -> int:
@@ -130,7 +133,7 @@ class Rationaliser(ModelHandler[Question, bytes, VisionLanguageModel]):
             prompts,
             size=self._model.batch_size,
             threads=self._model.threads,
-            shapes=_shapes(model, prompts),
+            shapes=_shapes(model, prompts, self._workspace),
         )
 
     def get_num_bytes(self, batch: Sequence[Question]) -> int:
@@ -175,10 +178,37 @@ def _prompts(model: VisionLanguageModel, batch: Sequence[Question], asked: list[
     return prompts
 
 
-def _shapes(model: VisionLanguageModel, prompts: list[Prompt]) -> list[tuple[bool, int]]:
-    """Whether there is an image, and the number of text tokens in steps: what shares a batch."""
-    encoded = model.processor.tokenizer([p.text for p in prompts], add_special_tokens=False)["input_ids"]
-    return [(bool(p.image_id), -(-len(ids) // LENGTH_STEP)) for p, ids in zip(prompts, encoded, strict=True)]
+def _shapes(
+    model: VisionLanguageModel, prompts: list[Prompt], workspace: Workspace
+) -> list[tuple[tuple[int, ...], int]]:
+    """What shares a batch: prompts whose images make tensors of one shape, of one padded length in steps."""
+    from PIL import Image
+
+    blobs = workspace.blobs()
+    with _TOKENIZING:
+        encoded = model.processor.tokenizer([p.text for p in prompts], add_special_tokens=False)["input_ids"]
+    seen: dict[tuple[int, int], tuple[int, ...]] = {}
+    shapes = []
+    for prompt, ids in zip(prompts, encoded, strict=True):
+        image: tuple[int, ...] = (0,)
+        if prompt.image_id:
+            size = Image.open(io.BytesIO(blobs.get(prompt.image_id))).size
+            if size not in seen:
+                seen[size] = _image_shape(model, prompt.text, len(ids), size)
+            image = seen[size]
+        shapes.append((image, -(-(len(ids) + image[0]) // LENGTH_STEP)))
+    return shapes
+
+
+def _image_shape(model: VisionLanguageModel, text: str, length: int, size: tuple[int, int]) -> tuple[int, ...]:
+    """How many tokens an image of a size adds to its prompt, and the shape of its pixels, tried on a blank one."""
+    from PIL import Image
+
+    with _TOKENIZING:
+        inputs = model.processor(
+            text=[text], images=[Image.new("RGB", size)], add_special_tokens=False, return_tensors="pt"
+        )
+    return (inputs["input_ids"].shape[1] - length, *inputs["pixel_values"].shape)
 
 
 def _inputs(model: VisionLanguageModel, prompts: list[Prompt], workspace: Workspace) -> Any:
@@ -186,12 +216,13 @@ def _inputs(model: VisionLanguageModel, prompts: list[Prompt], workspace: Worksp
 
     blobs = workspace.blobs()
     images = [Image.open(io.BytesIO(blobs.get(p.image_id))).convert("RGB") for p in prompts if p.image_id]
-    return model.processor(
-        text=[p.text for p in prompts],
-        images=images or None,
-        padding=True,
-        padding_side="left",
-        pad_to_multiple_of=LENGTH_STEP,
-        add_special_tokens=False,
-        return_tensors="pt",
-    )
+    with _TOKENIZING:
+        return model.processor(
+            text=[p.text for p in prompts],
+            images=images or None,
+            padding=True,
+            padding_side="left",
+            pad_to_multiple_of=LENGTH_STEP,
+            add_special_tokens=False,
+            return_tensors="pt",
+        )

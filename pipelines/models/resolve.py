@@ -23,9 +23,8 @@ def model_folder(model: Model) -> Path:
         ModelMissingError: There is no such folder, or it holds no safetensors.
     """
     if model.path.startswith(BUILTIN):
-        world, _, name = model.path.removeprefix(BUILTIN).partition("/")
-        folder = Path(str(files(f"generators.{world}"))) / "weights" / name
-    elif Path(model.path).expanduser().is_dir() or model.path.startswith(("/", ".", "~")):
+        folder = _builtin_folder(model.path)
+    elif _is_local(model):
         folder = Path(model.path).expanduser()
     else:
         from huggingface_hub import snapshot_download
@@ -37,20 +36,36 @@ def model_folder(model: Model) -> Path:
 
 
 def fingerprint(kind: str, model: Model, *settings: str) -> str:
-    """sha256 (hex) over the kind of handler, the weights, the batch shape and whatever else decides a result."""
-    hub = not model.path.startswith(BUILTIN) and bool(model.revision)
-    weights = f"{model.path}@{model.revision}" if hub else _digest(str(model_folder(model)))
+    """sha256 (hex) over the kind of handler, the weights, the batch shape and whatever else decides a result.
+
+    A local model counts by the content of its files and a hub model by its pinned revision; neither where a
+    copy lies nor the number of threads makes a difference.
+    """
+    weights = _digest(str(model_folder(model))) if _is_local(model) else f"{model.path}@{model.revision}"
     parts = (kind, weights, str(model.batch_size), *settings)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def _is_local(model: Model) -> bool:
+    starts = model.path.startswith((BUILTIN, "/", ".", "~"))
+    return starts or Path(model.path).is_dir()
+
+
+def _builtin_folder(path: str) -> Path:
+    world, _, name = path.removeprefix(BUILTIN).partition("/")
+    try:
+        return Path(str(files(f"generators.{world}"))) / "weights" / name
+    except ModuleNotFoundError:
+        raise ModelMissingError(f"{path}: no world {world!r} ships with the package") from None
+
+
 @lru_cache
 def _digest(folder: str) -> str:
+    """Over the names and contents of the files that a loader reads, so notes and caches beside them do not count."""
     whole = hashlib.sha256()
     for path in sorted(Path(folder).rglob("*")):
-        if path.is_file():
+        if path.is_file() and any(path.match(pattern) for pattern in FETCHED):
             with path.open("rb") as file:
-                whole.update(
-                    f"{path.relative_to(folder)}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
-                )
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            whole.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
     return whole.hexdigest()

@@ -109,23 +109,31 @@ class TextScreener(ModelHandler[str, bytes, Classifier]):
         """Classify the texts of a batch; longer ones are cut at the model's length."""
         import torch
 
-        encoded = model.processor(list(batch), truncation=True)["input_ids"]
-        lengths = [-(-len(ids) // LENGTH_STEP) for ids in encoded]
-
-        def classify(texts: list[str]) -> list[bytes]:
-            inputs = model.processor(
-                texts, truncation=True, padding=True, pad_to_multiple_of=LENGTH_STEP, return_tensors="pt"
+        def classify(rows: list[list[int]]) -> list[bytes]:
+            inputs = model.processor.pad(
+                {"input_ids": rows}, padding=True, pad_to_multiple_of=LENGTH_STEP, return_tensors="pt"
             )
             with torch.inference_mode():
                 return _harm(model.model(**inputs).logits, model.harmful)
 
+        if not batch:
+            return []
+        # Tokenized here, since Hugging Face's fast tokenizers may raise when threads share one.
+        encoded = model.processor(list(batch), truncation=True, max_length=_longest(model))["input_ids"]
+        lengths = [-(-len(ids) // LENGTH_STEP) for ids in encoded]
         return map_batches(
-            classify, batch, size=self._model.batch_size, threads=self._model.threads, shapes=lengths
+            classify, encoded, size=self._model.batch_size, threads=self._model.threads, shapes=lengths
         )
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:
         """Bytes of the texts, without pickling them."""
         return sum(map(len, batch))
+
+
+def _longest(model: Classifier) -> int:
+    """The most tokens the model takes, in whole steps; not every tokenizer knows its model's limit."""
+    limit = min(model.processor.model_max_length, getattr(model.model.config, "max_position_embeddings", 512))
+    return limit // LENGTH_STEP * LENGTH_STEP
 
 
 def _indices(model: Any, labels: tuple[str, ...]) -> list[int]:

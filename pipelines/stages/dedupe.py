@@ -27,6 +27,7 @@ from pipelines.stages.clusters import (
     near_texts,
     text_sketch,
 )
+from pipelines.stages.packing import bucket_of, pack, unpack
 from schemas.config import Dedupe as DedupeConfig
 from schemas.records import SPLITS, Excluded, ImageAsset, Split, TextAsset
 
@@ -63,21 +64,21 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def cells(
-    shard: tuple[int, Iterable[Sketch]], shards: int
-) -> Iterator[tuple[tuple[int, int], tuple[int, list[Sketch]]]]:
-    """Send a shard, as one element, to every comparison that it takes part in."""
-    number, members = shard[0], sorted(set(shard[1]))
+    shard: tuple[int, Iterable[bytes]], shards: int
+) -> Iterator[tuple[tuple[int, int], tuple[int, bytes]]]:
+    """Send a shard, packed as one element, to every comparison that it takes part in."""
+    number, members = shard[0], pack(sorted({unpack(one) for one in shard[1]}))
     for other in range(shards):
         yield (min(number, other), max(number, other)), (number, members)
 
 
 def compare(
-    cell: tuple[tuple[int, int], Iterable[tuple[int, list[Sketch]]]],
+    cell: tuple[tuple[int, int], Iterable[tuple[int, bytes]]],
     modality: AssetModality,
     config: DedupeConfig,
 ) -> list[Link]:
     """Links between the two shards of a cell, or within its only one."""
-    (first, second), sides = cell[0], dict(cell[1])
+    (first, second), sides = cell[0], {number: unpack(members) for number, members in cell[1]}
     left, right = sides.get(first, []), None if first == second else sides.get(second, [])
     if modality == "image":
         return near_images(left, right, config.image_distance)
@@ -115,17 +116,32 @@ def settle(
         yield Excluded(modality, copy.id, copy.provenance.name, "dedupe", "exact_duplicate", detail=name)
 
 
+def _bucket(asset: Asset) -> tuple[int, bytes]:
+    return bucket_of(asset.id), pack(asset)
+
+
+def _shard(one: Sketch, shards: int) -> tuple[int, bytes]:
+    return shard_of(one.id, shards), pack(one)
+
+
 class _Settle(beam.DoFn):
-    """Send each asset of an id to the kept or to the excluded, and count it."""
+    """Send each asset of a bucket to the kept or to the excluded, and count it."""
 
     def __init__(self, modality: AssetModality, config: DedupeConfig, seed: int, tally: Tally) -> None:
         self._settle = partial(settle, modality=modality, config=config, seed=seed)
         self._tally = tally
 
     def process(
-        self, element: tuple[str, Iterable[Asset]], clusters: Clusters
+        self, element: tuple[int, Iterable[bytes]], clusters: Clusters
     ) -> Iterator[Asset | TaggedOutput[str, Any]]:
-        for verdict in self._settle(element[1], clusters):
+        copies: dict[str, list[Asset]] = {}
+        for asset in map(unpack, element[1]):
+            copies.setdefault(asset.id, []).append(asset)
+        for same in copies.values():
+            yield from self._send(same, clusters)
+
+    def _send(self, same: list[Asset], clusters: Clusters) -> Iterator[Asset | TaggedOutput[str, Any]]:
+        for verdict in self._settle(same, clusters):
             self._tally.count("in")
             if isinstance(verdict, Excluded):
                 self._tally.count("excluded")
@@ -168,7 +184,7 @@ class Dedupe(beam.PTransform[PCollection[Asset], tuple[PCollection[Asset], PColl
         found = pvalue.AsDict(self._clusters(assets))
         verdicts = (
             assets
-            | "key by id" >> beam.Map(lambda asset: (asset.id, asset))
+            | "bucket" >> beam.Map(_bucket)
             | "copies" >> beam.GroupByKey()
             | "settle"
             >> beam.ParDo(_Settle(self._modality, self._config, self._seed, self._tally), found).with_outputs(
@@ -181,7 +197,7 @@ class Dedupe(beam.PTransform[PCollection[Asset], tuple[PCollection[Asset], PColl
         links = (
             assets
             | "sketch" >> beam.Map(sketch, self._config)
-            | "shard" >> beam.Map(lambda one, shards: (shard_of(one.id, shards), one), self._shards)
+            | "shard" >> beam.Map(_shard, self._shards)
             | "shards" >> beam.GroupByKey()
             | "cells" >> beam.FlatMap(cells, self._shards)
             | "pairs of shards" >> beam.GroupByKey()

@@ -7,6 +7,7 @@ two baselines propose beside them (see `baselines`). A pair proposed more than o
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -57,16 +58,26 @@ def queries_of(scenarios: Iterable[Scenario]) -> list[Query]:
 
 
 def propose(
-    scenario: Scenario, split: str, images: Sequence[Hit], texts: Sequence[Hit], count: int
+    scenario: Scenario, split: str, images: Sequence[Hit], texts: Sequence[Hit], config: config.Pair
 ) -> list[Candidate]:
-    """The best `count` pairs of what was found, by mean cosine, ties by pair id; texts are not attached."""
+    """The best pairs of what was found, by mean cosine, ties by pair id; texts are not attached.
+
+    No image and no text is in more than `uses_per_scenario` of them, so that one near hit does not crowd out
+    the others.
+    """
     pairs = [
         proposal(image.id, text.id, split, "scenario", (image.score + text.score) / 2)._replace(
             hazard=scenario.hazard, mechanism=scenario.mechanism, scenario=scenario.id
         )
         for image, text in product(images, texts)
     ]
-    return sorted(pairs, key=lambda pair: (-pair.score, pair.id))[:count]
+    uses: Counter[str] = Counter()
+    chosen: list[Candidate] = []
+    for pair in sorted(pairs, key=lambda pair: (-pair.score, pair.id)):
+        if max(uses[pair.image_id], uses[pair.text_id]) < config.uses_per_scenario:
+            uses.update((pair.image_id, pair.text_id))
+            chosen.append(pair)
+    return chosen[: config.candidates_per_scenario]
 
 
 class Pairing(beam.PTransform[Any, Any]):
@@ -125,7 +136,7 @@ class Pairing(beam.PTransform[Any, Any]):
             "images": found["images"] | "ImageHits" >> beam.FlatMap(_HitsOfScenarios(self._queries, "image")),
             "texts": found["texts"] | "TextHits" >> beam.FlatMap(_HitsOfScenarios(self._queries, "text")),
         }
-        propose = _Propose(self._queries, self._config.candidates_per_scenario)
+        propose = _Propose(self._queries, self._config)
         return hits | "ByScenario" >> beam.CoGroupByKey() | "Propose" >> beam.FlatMap(propose)
 
     def _nearest(self, assets: str, queries: str, count: int) -> Nearest:
@@ -178,11 +189,11 @@ class _HitsOfScenarios:
 class _Propose:
     """((split, scenario id), hits of both modalities) -> proposals."""
 
-    def __init__(self, queries: list[Query], count: int) -> None:
+    def __init__(self, queries: list[Query], config: config.Pair) -> None:
         self._scenarios = {query.scenario.id: query.scenario for query in queries}
-        self._count = count
+        self._config = config
 
     def __call__(self, element: Any) -> list[Candidate]:
         (split, scenario), found = element
         images, texts = ([hit for hits in found[name] for hit in hits] for name in ("images", "texts"))
-        return propose(self._scenarios[scenario], split, images, texts, self._count)
+        return propose(self._scenarios[scenario], split, images, texts, self._config)

@@ -10,6 +10,7 @@ import apache_beam as beam
 
 from generators.corpora import Row, Source
 from pipelines.progress import Tally
+from pipelines.stages.packing import pack, unpack
 from schemas.records import Excluded, Failed, RawAsset
 
 CHUNK = 256
@@ -35,12 +36,9 @@ class ReadRows(beam.PTransform[Any, Any]):
         """List in chunks and spread them."""
         listing = beam.ParDo(self._list).with_outputs("excluded", "failed", main="chunks")
         rows = pipeline | "Start" >> beam.Impulse() | "List" >> listing
-        kept = rows["chunks"] | "Spread" >> beam.Reshuffle() | "Unpack" >> beam.FlatMap(_unpack)
+        packed = rows["chunks"] | "Pack" >> beam.Map(pack)
+        kept = packed | "Spread" >> beam.Reshuffle() | "Unpack" >> beam.FlatMap(unpack)
         return {"kept": kept, "excluded": rows["excluded"], "failed": rows["failed"]}
-
-
-def _unpack(chunk: list[RawAsset]) -> list[RawAsset]:
-    return chunk
 
 
 class _ListRows(beam.DoFn):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import apache_beam as beam
 
-from schemas.records import Excluded, Pair
+from schemas.records import Excluded, ImageAsset, Pair, TextAsset
 
 
 class Unused(beam.PTransform[Any, Any]):
@@ -29,9 +29,13 @@ class Unused(beam.PTransform[Any, Any]):
             | beam.Distinct()
             | "Used" >> beam.Map(lambda id: (id, True))
         )
-        assets = inputs["assets"] | "ById" >> beam.Map(lambda asset: (asset.id, asset))
+        assets = inputs["assets"] | "ById" >> beam.Map(_named)
         joined = {"assets": assets, "used": used} | beam.CoGroupByKey()
         return joined | "Excluded" >> beam.FlatMap(_unused, self._modality)
+
+
+def _named(asset: ImageAsset | TextAsset) -> tuple[str, tuple[str, str]]:
+    return asset.id, (asset.provenance.name, asset.split)
 
 
 def _part_of(pair: Pair, modality: str) -> str:
@@ -40,7 +44,7 @@ def _part_of(pair: Pair, modality: str) -> str:
 
 
 def _unused(element: Any, modality: Literal["image", "text"]) -> Iterator[Excluded]:
-    _, groups = element
+    id, groups = element
     if not list(groups["used"]):
-        for asset in groups["assets"]:
-            yield Excluded(modality, asset.id, asset.provenance.name, "select", "unused", detail=asset.split)
+        for name, split in groups["assets"]:
+            yield Excluded(modality, id, name, "select", "unused", detail=split)

@@ -8,6 +8,7 @@ neither on the order of the elements nor on the number of workers.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -19,6 +20,7 @@ import pyarrow as pa
 from apache_beam.transforms import combiners
 
 from pipelines.progress import Tally
+from pipelines.stages.packing import bucket_of, pack, unpack
 from pipelines.storage.blobs import BlobStore
 from pipelines.storage.shards import (
     KINDS,
@@ -136,11 +138,12 @@ class WriteShards(beam.PTransform[Any, Any]):
         )
         counts = beam.pvalue.AsDict(shards)
         # Every shard gets a group, also one that no row hashes to, so that the series has no gap.
-        groups = {
-            "rows": rows | "Shard" >> beam.Map(_to_shard, self._table, counts),
-            "shards": shards | "All shards" >> beam.FlatMap(_all_shards),
-        }
-        return groups | "Group" >> beam.CoGroupByKey() | "Write" >> beam.ParDo(self._write)
+        members = (
+            rows | "Shard" >> beam.Map(_to_shard, self._table, counts),
+            shards | "All shards" >> beam.FlatMap(_all_shards),
+        )
+        grouped = members | beam.Flatten() | "Group" >> beam.GroupByKey()
+        return grouped | "Write" >> beam.ParDo(self._write)
 
 
 class WritePairs(beam.PTransform[Any, Any]):
@@ -188,19 +191,22 @@ class JoinAssets(beam.PTransform[Any, Any]):
 
     def expand(self, parts: Any) -> Any:
         """Join by image id, then by text id; only small records are shuffled."""
-        with_image = (
-            {
-                "users": parts["pairs"] | "By image" >> beam.WithKeys(_image_id),
-                "assets": parts["images"] | "Images" >> beam.WithKeys(_asset_id),
-            }
-            | "Join images" >> beam.CoGroupByKey()
-            | "With image" >> beam.FlatMap(_joined)
+        by_image = (
+            parts["pairs"] | "By image" >> beam.Map(_by_image),
+            parts["images"] | "Images" >> beam.Map(_by_id),
         )
-        with_both = {
-            "users": with_image | "By text" >> beam.WithKeys(_text_id),
-            "assets": parts["texts"] | "Texts" >> beam.WithKeys(_asset_id),
-        }
-        joined = with_both | "Join texts" >> beam.CoGroupByKey() | "With text" >> beam.FlatMap(_joined)
+        with_image = (
+            by_image
+            | "With images" >> beam.Flatten()
+            | "Join images" >> beam.GroupByKey()
+            | "With image" >> beam.FlatMap(_joined, _image_id)
+        )
+        by_text = (
+            with_image | "By text" >> beam.Map(_by_text),
+            parts["texts"] | "Texts" >> beam.Map(_by_id),
+        )
+        with_both = by_text | "With texts" >> beam.Flatten() | "Join texts" >> beam.GroupByKey()
+        joined = with_both | "With text" >> beam.FlatMap(_joined, _text_id)
         return joined | "Rows" >> beam.Map(_pair_row_of)
 
 
@@ -213,11 +219,11 @@ class _WriteShard(beam.DoFn):
         self._row_group = row_group
         self._tally = tally
 
-    def process(self, group: tuple[tuple[str, int], dict[str, Iterable[Any]]]) -> Iterator[ShardFile]:
+    def process(self, group: tuple[tuple[str, int], Iterable[bytes]]) -> Iterator[ShardFile]:
         (kind, index), members = group
-        (shards,) = members["shards"]
+        shards, records = _split_members(map(unpack, members))
         path = shard_path(self._table.folder, kind, index, shards)
-        records = sorted_records(members["rows"], self._table)
+        records = sorted_records(records, self._table)
         directory = Path(self._directory)
         rows = write_shard(directory / path, self._table.schema, self._rows(records), self._row_group)
         yield describe(directory, path, kind, rows)
@@ -231,6 +237,17 @@ class _WriteShard(beam.DoFn):
             self._tally.count("in")
             self._tally.count("kept")
             yield row
+
+
+def _split_members(members: Iterable[Any]) -> tuple[int, list[Any]]:
+    """The number of shards in the series, and the records."""
+    shards, records = 0, []
+    for member in members:
+        if isinstance(member, int):
+            shards = member
+        else:
+            records.append(member)
+    return shards, records
 
 
 def sorted_records(records: Iterable[Any], table: Table) -> list[Any]:
@@ -289,12 +306,12 @@ def _dropped_row(row: Excluded | Failed) -> dict[str, Any]:
     return row._asdict()
 
 
-def _with_kind(record: Any, table: Table) -> tuple[str, Any]:
+def _with_kind(record: Any, table: Table) -> tuple[str, bytes]:
     kind = table.kind_of(record)
     if kind not in KINDS[table.folder]:
         expected = ", ".join(KINDS[table.folder])
         raise ValueError(f"{table.folder}/ has no {kind!r} (only {expected}): {table.key_of(record)}")
-    return kind, record
+    return kind, pack(record)
 
 
 def _count_shards(counted: tuple[str, int], rows_per_shard: int, tally: Tally) -> tuple[str, int]:
@@ -303,38 +320,55 @@ def _count_shards(counted: tuple[str, int], rows_per_shard: int, tally: Tally) -
     return kind, shard_count(rows, rows_per_shard)
 
 
-def _to_shard(keyed: tuple[str, Any], table: Table, shards: dict[str, int]) -> tuple[tuple[str, int], Any]:
-    kind, record = keyed
-    return (kind, shard_of(table.key_of(record), shards[kind])), record
+def _to_shard(
+    keyed: tuple[str, bytes], table: Table, shards: dict[str, int]
+) -> tuple[tuple[str, int], bytes]:
+    kind, packed = keyed
+    return (kind, shard_of(table.key_of(unpack(packed)), shards[kind])), packed
 
 
-def _all_shards(counted: tuple[str, int]) -> Iterator[tuple[tuple[str, int], int]]:
+def _all_shards(counted: tuple[str, int]) -> Iterator[tuple[tuple[str, int], bytes]]:
     kind, shards = counted
     for index in range(shards):
-        yield (kind, index), shards
+        yield (kind, index), pack(shards)
 
 
-def _asset_id(asset: ImageAsset | TextAsset) -> str:
-    return asset.id
+def _by_id(asset: ImageAsset | TextAsset) -> tuple[int, bytes]:
+    return bucket_of(asset.id), pack(asset)
 
 
-def _image_id(pair: Pair) -> str:
-    return pair.judgement.candidate.image_id
+def _by_image(pair: Pair) -> tuple[int, bytes]:
+    return bucket_of(_image_id((pair,))), pack((pair,))
 
 
-def _text_id(with_image: tuple[Pair, ImageAsset]) -> str:
-    return with_image[0].judgement.candidate.text_id
+def _by_text(with_image: tuple[Pair, ImageAsset]) -> tuple[int, bytes]:
+    return bucket_of(_text_id(with_image)), pack(with_image)
 
 
-def _joined(group: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[tuple[Any, Any]]:
-    id, members = group
-    users, assets = list(members["users"]), list(members["assets"])
-    if users and len(assets) != 1:
-        raise ValueError(f"{len(users)} pairs use asset {id}, of which there are {len(assets)}, not one")
+def _image_id(user: tuple[Any, ...]) -> str:
+    return user[0].judgement.candidate.image_id
+
+
+def _text_id(user: tuple[Any, ...]) -> str:
+    return user[0].judgement.candidate.text_id
+
+
+def _joined(group: tuple[int, Iterable[bytes]], wanted: Callable[[Any], str]) -> Iterator[tuple[Any, ...]]:
+    """Each user of a bucket (a tuple that starts with its pair) with the asset that it wants added."""
+    users: list[tuple[Any, ...]] = []
+    assets: dict[str, list[Any]] = {}
+    for record in map(unpack, group[1]):
+        if isinstance(record, ImageAsset | TextAsset):
+            assets.setdefault(record.id, []).append(record)
+        else:
+            users.append(record)
+    uses = Counter(map(wanted, users))
     for user in users:
-        yield user, assets[0]
+        found = assets.get(id := wanted(user), [])
+        if len(found) != 1:
+            raise ValueError(f"{uses[id]} pairs use asset {id}, of which there are {len(found)}, not one")
+        yield *user, found[0]
 
 
-def _pair_row_of(joined: tuple[tuple[Pair, ImageAsset], TextAsset]) -> PairRow:
-    (pair, image), text = joined
-    return PairRow(pair, image, text)
+def _pair_row_of(joined: tuple[Pair, ImageAsset, TextAsset]) -> PairRow:
+    return PairRow(*joined)

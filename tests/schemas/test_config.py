@@ -112,7 +112,7 @@ def test_unknown_keys_are_refused_by_name(load: Load, profile: str, named: str) 
 def test_impossible_values_are_refused_by_name(load: Load, override: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load(override)
-    assert f"`{override.split('=')[0]}" in str(refused.value)
+    assert f"`{override.split('=', maxsplit=1)[0]}" in str(refused.value)
 
 
 def test_every_wrong_key_is_named_at_once(load: Load) -> None:
@@ -145,7 +145,7 @@ def test_every_wrong_key_is_named_at_once(load: Load) -> None:
     ],
 )
 def test_overrides_take_toml_and_bare_strings(load: Load, override: str, value: Any) -> None:
-    section, key = override.split("=")[0].strip().split(".")
+    section, key = override.split("=", maxsplit=1)[0].strip().split(".")
     assert getattr(getattr(load(override), section), key) == value
 
 

@@ -1,4 +1,4 @@
-"""The judge: an InternVL with the dual encoder's image tower (frozen) and a small OPT, taught by question and answer."""
+"""The judge: an InternVL with the dual encoder's image tower (frozen) and a small OPT, taught by lessons."""
 
 from __future__ import annotations
 

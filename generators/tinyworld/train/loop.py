@@ -40,7 +40,10 @@ def optimise(
             optimiser.step()
             schedule.step()
             recent = [*recent[-max(1, steps // 10) + 1 :], loss.item()]
-            progress.update(task, advance=1, loss=f"loss {sum(recent[-50:]) / len(recent[-50:]):.3f}")
+            mean = sum(recent[-50:]) / len(recent[-50:])
+            progress.update(task, advance=1, loss=f"loss {mean:.3f}")
+            if not progress.console.is_terminal and (step + 1) % max(1, steps // 20) == 0:
+                progress.console.log(f"{name}: step {step + 1} of {steps}, loss {mean:.3f}")
     return sum(recent) / len(recent)
 
 

@@ -89,12 +89,19 @@ def test_empty_pools_give_no_candidates(
 
 
 def test_proposals_are_ranked_by_mean_cosine() -> None:
-    pairs = propose(SCENARIO, "train", [Hit(0.9, "a"), Hit(0.5, "b")], [Hit(0.4, "c"), Hit(0.2, "d")], 3)
+    settings = config.Pair(candidates_per_scenario=3)
+    pairs = propose(SCENARIO, "train", [Hit(0.9, "a"), Hit(0.5, "b")], [Hit(0.4, "c"), Hit(0.2, "d")], settings)
     assert [(pair.image_id, pair.text_id, pair.score) for pair in pairs] == [
         ("a", "c", 0.65),
         ("a", "d", 0.55),
         ("b", "c", 0.45),
     ]
+
+
+def test_no_asset_crowds_out_the_others_of_a_scenario() -> None:
+    images, texts = [Hit(0.9, "a"), Hit(0.1, "b")], [Hit(0.9, "c"), Hit(0.8, "d"), Hit(0.7, "e")]
+    pairs = propose(SCENARIO, "train", images, texts, config.Pair(uses_per_scenario=1))
+    assert [(pair.image_id, pair.text_id) for pair in pairs] == [("a", "c"), ("b", "d")]
 
 
 def test_a_scenario_s_proposal_wins_over_a_baseline_s() -> None:
