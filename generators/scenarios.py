@@ -75,7 +75,11 @@ def _check_form(entry: dict[str, Any]) -> None:
         raise ValueError(f"missing or unknown keys {', '.join(sorted(wrong))}")
     for key in ("image_queries", "text_queries"):
         queries = entry[key]
-        if not isinstance(queries, list) or not queries or not all(isinstance(q, str) and q.strip() for q in queries):
+        if (
+            not isinstance(queries, list)
+            or not queries
+            or not all(isinstance(q, str) and q.strip() for q in queries)
+        ):
             raise ValueError(f"`{key}` is no list of queries: {queries!r}")
     for key in ("hazard", "mechanism", "why"):
         if not isinstance(entry[key], str):

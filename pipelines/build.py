@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipelines.engine import choose_engine
 from pipelines.logs import quiet
-from schemas.config import BuildConfig, ConfigError, load_config
+from schemas.config import BuildConfig, load_config
 
 if TYPE_CHECKING:
     from pipelines.kit import Kit
@@ -223,13 +224,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = configure(arguments)
         out = arguments.out or Path("datasets_out") / config.build.name
+        engine = choose_engine(arguments.runner, flags)
         quiet(arguments.verbose)
-        from pipelines.run import run_build
+        from pipelines.run import prepare, run_build
 
-        return run_build(config, out, arguments.work_dir, arguments.runner, flags)
-    except (ConfigError, ValueError, FileNotFoundError) as error:
+        ready = prepare(config, out, arguments.work_dir, engine)
+    except (ValueError, OSError) as error:
         sys.stderr.write(f"crossharm: {error}\n")
         return 2
+    return run_build(ready)
 
 
 if __name__ == "__main__":

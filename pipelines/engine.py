@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -92,17 +93,23 @@ def _value(flags: Sequence[str], name: str, default: str) -> str:
 
 
 def check_flags(flags: Sequence[str]) -> None:
-    """Refuse flags that neither this program nor Beam knows.
+    """Refuse flags that neither this program nor Beam knows, and values that Beam cannot use.
 
     Raises:
-        EngineError: Names the unknown flags.
+        EngineError: Names the flags.
     """
     from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
-    parser = _BeamArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    # Without exit_on_error a wrong value would print the usage of all of Beam's flags.
+    parser = _BeamArgumentParser(
+        add_help=False, allow_abbrev=False, conflict_handler="resolve", exit_on_error=False
+    )
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(list(flags))
+    try:
+        _, unknown = parser.parse_known_args(list(flags))
+    except argparse.ArgumentError as error:
+        raise EngineError(f"Beam cannot use its flags as given: {error}") from None
     if unknown:
         raise EngineError(
             f"unknown flags {' '.join(unknown)}; see --help, and Beam's documentation for its own"

@@ -6,9 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pyarrow.compute as pc
@@ -16,7 +15,7 @@ import pyarrow.dataset as ds
 from rich.console import Console
 
 from pipelines.build import STAGES, assemble
-from pipelines.engine import Engine, check_flags, choose_engine
+from pipelines.engine import Engine, check_flags
 from pipelines.kit import Kit, make_kit, notices
 from pipelines.progress import ProgressDisplay
 from pipelines.report import write_report
@@ -38,24 +37,52 @@ Counts = dict[str, dict[str, int]]
 NAMESPACE = "crossharm/"
 
 
-def run_build(config: BuildConfig, out: Path, work_dir: Path, runner: str, flags: Sequence[str]) -> int:
-    """Build a dataset into `out`.
+class Ready(NamedTuple):
+    """A build whose every part was checked, so that it can start."""
+
+    config: BuildConfig
+    kit: Kit
+    engine: Engine
+    pipeline: beam.Pipeline
+
+
+def prepare(config: BuildConfig, out: Path, work_dir: Path, engine: Engine) -> Ready:
+    """Check all that can be checked before anything runs; what is refused leaves nothing behind.
+
+    Raises:
+        ValueError: A flag, runner, source, scenario or model that cannot be used; the message names it.
+        OSError: A file that cannot be read, or a folder that cannot be made.
+    """
+    check_flags(engine.flags)
+    pipeline = engine.pipeline()
+    workspace = Workspace(str(work_dir.resolve()))
+    run_dir = Path(workspace.root) / "runs" / f"{config.build.name}-{time.time_ns()}-{os.getpid()}"
+    kit = make_kit(config, out.resolve(), workspace, run_dir, engine)
+    kit.out.mkdir(parents=True, exist_ok=True)
+    run_dir.mkdir(parents=True)
+    return Ready(config, kit, engine, pipeline)
+
+
+def run_build(ready: Ready) -> int:
+    """Build a dataset, from its sources to its report.
 
     Returns:
         0, or 1 if the rows that went in are not the rows that came out.
     """
+    try:
+        return _run_build(ready)
+    finally:
+        shutil.rmtree(ready.kit.run_dir, ignore_errors=True)
+
+
+def _run_build(ready: Ready) -> int:
+    config, kit, engine, _ = ready
     console, started = Console(), time.time()
-    check_flags(flags)
-    engine = choose_engine(runner, flags)
-    workspace = Workspace(str(work_dir.resolve()))
-    run_dir = workspace.run_dir(f"{config.build.name}-{time.time_ns()}-{os.getpid()}")
-    kit = make_kit(config, out.resolve(), workspace, run_dir, engine)
-    kit.out.mkdir(parents=True, exist_ok=True)
     (kit.out / "manifest.json").unlink(missing_ok=True)
-    console.print(f"building [bold]{out}[/bold] with {engine.name}")
-    with ProgressDisplay(run_dir, STAGES):
-        counts = run_pipeline(config, kit, engine)
-    files = written_files(run_dir)
+    console.print(f"building [bold]{kit.out}[/bold] with {engine.name}")
+    with ProgressDisplay(kit.run_dir, STAGES):
+        counts = run_pipeline(ready)
+    files = written_files(Path(kit.run_dir))
     remove_stale(kit.out, [file.path for file in files])
     ledgers = ledgers_of(kit.out, counts)
     manifest = build_manifest(
@@ -72,7 +99,6 @@ def run_build(config: BuildConfig, out: Path, work_dir: Path, runner: str, flags
     write_manifest(kit.out / "manifest.json", manifest)
     write_report(kit.out)
     print_summary(kit.out, console)
-    shutil.rmtree(run_dir)
     try:
         require_reconciled(ledgers)
     except ReconciliationError as error:
@@ -81,17 +107,16 @@ def run_build(config: BuildConfig, out: Path, work_dir: Path, runner: str, flags
     return 0
 
 
-def run_pipeline(config: BuildConfig, kit: Kit, engine: Engine) -> Counts:
+def run_pipeline(ready: Ready) -> Counts:
     """Run all stages and return what they counted, stage to name to count."""
-    pipeline = engine.pipeline()
-    listing = os.path.join(kit.run_dir, "files.jsonl")
-    files = assemble(pipeline, config, kit)
+    listing = os.path.join(ready.kit.run_dir, "files.jsonl")
+    files = assemble(ready.pipeline, ready.config, ready.kit)
     _ = (
         files
         | "AsJson" >> beam.Map(lambda file: json.dumps(file._asdict()))
         | "List" >> beam.io.WriteToText(listing, num_shards=1, shard_name_template="")
     )
-    result = pipeline.run()
+    result = ready.pipeline.run()
     result.wait_until_finish()
     counts: Counts = {}
     for counter in result.metrics().query()["counters"]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     import open_clip
 
 
-class DualEncoder(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class DualEncoder:
     """A loaded open_clip model with its preprocessing and tokenizer."""
 
     model: open_clip.CLIP

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -29,7 +31,8 @@ class Question(NamedTuple):
     text: str
 
 
-class VisionLanguageModel(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class VisionLanguageModel:
     """A loaded model with its processor and the token ids of the two answers."""
 
     model: Any
@@ -169,13 +172,21 @@ def load_vision_language_model(model: Model) -> VisionLanguageModel:
 
 
 def _prompts(model: VisionLanguageModel, batch: Sequence[Question], asked: list[str]) -> list[Prompt]:
+    special = _special_tokens(model)
     prompts = []
-    for question, words in zip(batch, asked, strict=True):
+    for question, sentence in zip(batch, asked, strict=True):
+        words = special.sub(lambda token: f"{token[0][0]} {token[0][1:]}", sentence)
         image = [{"type": "image"}] if question.image_id else []
         messages = [{"role": "user", "content": [*image, {"type": "text", "text": words}]}]
         text = model.processor.apply_chat_template(messages, add_generation_prompt=True)
         prompts.append(Prompt(text, question.image_id))
     return prompts
+
+
+def _special_tokens(model: VisionLanguageModel) -> re.Pattern[str]:
+    """Finds what a text would smuggle past the chat template: an image's place holder, say, or an end of turn."""
+    tokens = [t.content for t in model.processor.tokenizer.added_tokens_decoder.values() if t.special]
+    return re.compile("|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True)) or "(?!)")
 
 
 def _shapes(
@@ -184,6 +195,8 @@ def _shapes(
     """What shares a batch: prompts whose images make tensors of one shape, of one padded length in steps."""
     from PIL import Image
 
+    if not prompts:
+        return []
     blobs = workspace.blobs()
     with _TOKENIZING:
         encoded = model.processor.tokenizer([p.text for p in prompts], add_special_tokens=False)["input_ids"]
@@ -200,7 +213,9 @@ def _shapes(
     return shapes
 
 
-def _image_shape(model: VisionLanguageModel, text: str, length: int, size: tuple[int, int]) -> tuple[int, ...]:
+def _image_shape(
+    model: VisionLanguageModel, text: str, length: int, size: tuple[int, int]
+) -> tuple[int, ...]:
     """How many tokens an image of a size adds to its prompt, and the shape of its pixels, tried on a blank one."""
     from PIL import Image
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
@@ -17,7 +18,8 @@ from schemas.config import Model
 LENGTH_STEP = 16
 
 
-class Classifier(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Classifier:
     """A loaded classifier, its preprocessor, and the class indices that count as harmful."""
 
     model: Any

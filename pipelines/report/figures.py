@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.stages.emergence import is_emergent
 from schemas.config import Select
 from schemas.records import ROLES, SPLITS
 from schemas.tables import excluded_schema, failed_schema, pair_schema
@@ -215,10 +217,7 @@ class Figures:
 
     def is_emergent(self, scores: Mapping[str, Any]) -> bool:
         """Whether the judge's scores pass the thresholds that this dataset was selected with."""
-        alone = max(scores["p_image"], scores["p_text"])
-        limits = self.select
-        joint_enough = scores["p_joint"] >= limits.min_joint and scores["emergence"] >= limits.min_emergence
-        return bool(joint_enough and alone <= limits.max_alone)
+        return is_emergent(SimpleNamespace(**scores), self.select)
 
     @cached_property
     def flows(self) -> list[Flow]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Protocol
 
 from schemas.config import Select
 from schemas.records import Candidate, Judgement
@@ -32,46 +31,34 @@ def judgement_of(
     return Judgement(candidate, p_image, p_text, p_joint, emergence(p_image, p_text, p_joint), judge)
 
 
-def parts_are_benign(judgement: Judgement, config: Select) -> bool:
+class Scored(Protocol):
+    """Whatever carries a judge's three probabilities and the emergence: a `Judgement`, or a written row."""
+
+    @property
+    def p_image(self) -> float: ...
+    @property
+    def p_text(self) -> float: ...
+    @property
+    def p_joint(self) -> float: ...
+    @property
+    def emergence(self) -> float: ...
+
+
+def parts_are_benign(scored: Scored, config: Select) -> bool:
     """Whether image and text are each benign alone, to the judge."""
-    return max(judgement.p_image, judgement.p_text) <= config.max_alone
+    return max(scored.p_image, scored.p_text) <= config.max_alone
 
 
-def is_emergent(judgement: Judgement, config: Select) -> bool:
+def is_emergent(scored: Scored, config: Select) -> bool:
     """Whether the pair means harm that neither part means."""
-    return (
-        parts_are_benign(judgement, config)
-        and judgement.p_joint >= config.min_joint
-        and judgement.emergence >= config.min_emergence
-    )
+    enough = scored.p_joint >= config.min_joint and scored.emergence >= config.min_emergence
+    return parts_are_benign(scored, config) and enough
 
 
-def is_benign(judgement: Judgement, config: Select) -> bool:
+def is_benign(scored: Scored, config: Select) -> bool:
     """Whether the pair is benign.
 
     Its parts are held to the same cap as those of an emergent pair, not to a lower one: else a part's own
     probability would tell the classes apart.
     """
-    return parts_are_benign(judgement, config) and judgement.p_joint <= config.max_benign
-
-
-class Yield(NamedTuple):
-    """How many of the candidates that one method proposed are emergent."""
-
-    judged: int
-    emergent: int
-
-    @property
-    def share(self) -> float:
-        """Emergent among judged, 0 if nothing was judged."""
-        return self.emergent / self.judged if self.judged else 0.0
-
-
-def yields(judgements: Iterable[Judgement], config: Select) -> dict[str, Yield]:
-    """Count judged and emergent candidates by method, methods in alphabetical order."""
-    counts: dict[str, Yield] = {}
-    for judgement in judgements:
-        method = judgement.candidate.method
-        judged, emergent = counts.get(method, Yield(0, 0))
-        counts[method] = Yield(judged + 1, emergent + is_emergent(judgement, config))
-    return dict(sorted(counts.items()))
+    return parts_are_benign(scored, config) and scored.p_joint <= config.max_benign

@@ -90,7 +90,7 @@ class Pairing(beam.PTransform[Any, Any]):
         images: Handler that embedded the images.
         texts: Handler that embedded the texts, in the same space; it also embeds the queries.
         workspace: Where the vectors are.
-        tally: Counts assets `in`, and candidates as `kept`.
+        tally: Counts assets `in`, candidates as `kept`, and queries `cached` and `inferred`.
     """
 
     def __init__(
@@ -124,8 +124,12 @@ class Pairing(beam.PTransform[Any, Any]):
         return beam.ParDo(Counted(self._tally, "in")) | beam.Map(lambda asset: (asset.split, asset.id))
 
     def _by_scenario(self, pools: dict[str, Any]) -> Any:
-        embed = beam.ParDo(_EmbedQueries(self._embedder, self._workspace)).with_outputs("image", "text")
-        asked = pools["texts"].pipeline | beam.Create([self._queries]) | "EmbedQueries" >> embed
+        embed = beam.ParDo(_EmbedQueries(self._embedder, self._workspace, self._tally))
+        asked = (
+            pools["texts"].pipeline
+            | beam.Create([self._queries])
+            | "EmbedQueries" >> embed.with_outputs("image", "text")
+        )
         near_image = self._nearest("image", "text", self._config.images_per_scenario)
         near_text = self._nearest("text", "text", self._config.texts_per_scenario)
         found = {
@@ -158,13 +162,14 @@ class Pairing(beam.PTransform[Any, Any]):
 class _EmbedQueries(beam.DoFn):
     """All queries, as one element -> (split, key) under the tag of their modality, once embedded."""
 
-    def __init__(self, embedder: Any, workspace: Workspace) -> None:
+    def __init__(self, embedder: Any, workspace: Workspace, tally: Tally) -> None:
         self._embedder = embedder
         self._workspace = workspace
+        self._tally = tally
 
     def process(self, queries: list[Query]) -> Iterator[Any]:
         texts = {query.key: query.text for query in queries}
-        results: Any = CachedInference(self._embedder, self._workspace)(sorted(texts.items()))
+        results: Any = CachedInference(self._embedder, self._workspace, self._tally)(sorted(texts.items()))
         for key, result in zip(sorted(texts), results, strict=True):
             if isinstance(result, InferenceError):
                 raise RuntimeError(f"the query {texts[key]!r} cannot be embedded") from result.cause

@@ -43,7 +43,9 @@ def test_tinyworlds_scenarios_ask_for_no_harmless_combination() -> None:
 def test_every_image_query_meets_every_text_query(written: Path) -> None:
     written.write_text(ENTRY)
     asked = [(s.image_query, s.text_query) for s in load_scenarios(str(written))]
-    assert asked == [(i, t) for i in ("berries", "a flask") for t in ("an offer to eat", "a recipe", "a toast")]
+    assert asked == [
+        (i, t) for i in ("berries", "a flask") for t in ("an offer to eat", "a recipe", "a toast")
+    ]
 
 
 def test_ids_are_unique_and_depend_on_what_is_asked_alone(written: Path) -> None:

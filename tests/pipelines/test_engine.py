@@ -59,7 +59,8 @@ def test_dask_is_refused_with_the_reason(runner: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "flags", [[THREADS], ["--direct_running_mode", "multi_threading"], ["--direct_running_mode=in_memory", THREADS]]
+    "flags",
+    [[THREADS], ["--direct_running_mode", "multi_threading"], ["--direct_running_mode=in_memory", THREADS]],
 )
 def test_threads_are_refused_with_the_reason(flags: list[str]) -> None:
     with pytest.raises(EngineError, match=r"loses rows.*multi_processing"):

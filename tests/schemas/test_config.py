@@ -53,7 +53,12 @@ def test_every_default_passes_its_own_limits() -> None:
 
 def test_every_default_model_ships_with_the_package() -> None:
     config = BuildConfig()
-    models = (config.screen.image_classifier, config.screen.text_classifier, config.embed.model, config.judge.model)
+    models = (
+        config.screen.image_classifier,
+        config.screen.text_classifier,
+        config.embed.model,
+        config.judge.model,
+    )
     assert all(m.path.startswith(f"{BUILTIN}tinyworld/") for m in models)
 
 

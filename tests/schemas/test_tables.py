@@ -31,7 +31,9 @@ def row() -> dict[str, Any]:
 def test_the_metadata_describe_the_very_columns() -> None:
     features = datasets.Features.from_arrow_schema(SCHEMA)
     assert features.arrow_schema.equals(SCHEMA)
-    assert json.loads(features.arrow_schema.metadata[b"huggingface"]) == json.loads(SCHEMA.metadata[b"huggingface"])
+    assert json.loads(features.arrow_schema.metadata[b"huggingface"]) == json.loads(
+        SCHEMA.metadata[b"huggingface"]
+    )
 
 
 def test_labels_and_pictures_have_features_of_their_own() -> None:
@@ -47,7 +49,9 @@ def test_a_written_row_is_decoded_by_datasets(row: dict[str, Any], tmp_path: Pat
         assert read[name].size == (40, 30)
         assert read[name].getpixel((3, 3)) == (200, 30, 30)
     media = set(MEDIA_COLUMNS)
-    assert {k: v for k, v in read.items() if k not in media} == {k: v for k, v in row.items() if k not in media}
+    assert {k: v for k, v in read.items() if k not in media} == {
+        k: v for k, v in row.items() if k not in media
+    }
 
 
 def test_media_columns_are_encoded_pictures() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
@@ -84,7 +85,8 @@ class JudgeTraining:
         device: torch.device,
     ) -> None:
         self.device, self.tokenizer = device, tokenizer
-        self.model = InternVLForConditionalGeneration(judge_config()).to(device)
+        self.model = InternVLForConditionalGeneration(judge_config())
+        torch.nn.Module.to(self.model, device)
         self.model.model.vision_tower.load_state_dict(vision_weights(encoder))
         self.model.model.vision_tower.requires_grad_(False)
         self.lessons = Lessons(pool, harmful)
@@ -147,7 +149,8 @@ class JudgeTraining:
         if rows:
             features = torch.stack(rows).to(self.device).to(embedded.dtype)
             images = self.model.model.multi_modal_projector(features).to(embedded.dtype)
-            where = (ids == self.tokenizer.convert_tokens_to_ids(IMAGE)).to(self.device)
+            place_holder: Any = self.tokenizer.convert_tokens_to_ids(IMAGE)
+            where = torch.eq(ids, place_holder).to(self.device)
             embedded = embedded.masked_scatter(where.unsqueeze(-1), images)
         return embedded
 

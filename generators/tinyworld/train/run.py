@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
@@ -69,7 +70,8 @@ def _tokenizer(out: Path, pool: ScenePool, *, renew: bool) -> PreTrainedTokenize
     folder = out / "tokenizer"
     if renew or not folder.exists():
         train_tokenizer(_texts(pool)).save_pretrained(str(folder))
-    return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    return tokenizer
 
 
 def _texts(pool: ScenePool) -> list[str]:

@@ -51,7 +51,8 @@ def train_image_screener(
         id2label=LABELS,
         label2id={v: k for k, v in LABELS.items()},
     )
-    model = ViTForImageClassification(config).to(device)
+    model = ViTForImageClassification(config)
+    torch.nn.Module.to(model, device)
     sides = [torch.from_numpy(pool.pixels), torch.from_numpy(harmful.pixels)]
 
     def loss(step: int) -> torch.Tensor:
@@ -82,7 +83,8 @@ def train_text_screener(
         id2label=LABELS,
         label2id={v: k for k, v in LABELS.items()},
     )
-    model = BertForSequenceClassification(config).to(device)
+    model = BertForSequenceClassification(config)
+    torch.nn.Module.to(model, device)
 
     def loss(step: int) -> torch.Tensor:
         rng = random.Random(f"screen:{step}")

@@ -40,7 +40,7 @@ def test_all_three_thresholds_count(small_dataset: Path, scores: tuple[float, ..
 
 
 def test_stages_come_in_the_order_of_the_build(small_dataset: Path) -> None:
-    assert [flow.stage for flow in Figures(small_dataset).flows] == ["ingest", "screen", "judge", "select"]
+    assert [flow.stage for flow in Figures(small_dataset).flows] == ["judge", "select", "ingest", "screen"]
 
 
 def test_rows_that_came_out_nowhere_are_lost() -> None:

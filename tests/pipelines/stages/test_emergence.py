@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.stages.emergence import emergence, is_benign, is_emergent, judgement_of, logit, yields
+from pipelines.stages.emergence import emergence, is_benign, is_emergent, judgement_of, logit
 from schemas.config import Select
 from schemas.records import Candidate, Judgement
 
@@ -53,12 +53,3 @@ def test_no_pair_is_both_emergent_and_benign(a: float, b: float, c: float) -> No
 def test_a_harmful_part_makes_a_pair_neither_emergent_nor_benign() -> None:
     assert not is_emergent(judged(0.6, 0.1, 0.99), Select())
     assert not is_benign(judged(0.6, 0.1, 0.1), Select())
-
-
-def test_yields_count_emergent_among_judged_by_method() -> None:
-    rows = [judged(0.1, 0.1, 0.95), judged(0.1, 0.1, 0.2), judged(0.1, 0.1, 0.2, "random")]
-    found = yields(rows, Select())
-    assert {name: (y.judged, y.emergent, y.share) for name, y in found.items()} == {
-        "random": (1, 0, 0.0),
-        "scenario": (2, 1, 0.5),
-    }

@@ -44,7 +44,10 @@ def test_pixels_become_the_floats_of_the_preprocessing() -> None:
 
 def test_texts_become_unit_vectors_whatever_the_padding(training: DualEncoderTraining) -> None:
     training.model.eval()
-    short, long = "a cat", "a picture of a cat and a kettle and a road and a church in a kitchen with a window"
+    short, long = (
+        "a cat",
+        "a picture of a cat and a kettle and a road and a church in a kitchen with a window",
+    )
     with torch.inference_mode():
         alone, beside = training.encode([short]), training.encode([short, long])
     torch.testing.assert_close(beside.norm(dim=1), torch.ones(2))

@@ -30,5 +30,7 @@ def test_a_frozen_parameter_stays_and_a_trainable_one_moves() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_few_steps_are_enough_to_run(steps: int) -> None:
     weight = torch.nn.Parameter(torch.tensor([1.0]))
-    final = optimise("a few", [weight], lambda _: (weight**2).sum(), steps=steps, learning_rate=0.1, device=CPU)
+    final = optimise(
+        "a few", [weight], lambda _: (weight**2).sum(), steps=steps, learning_rate=0.1, device=CPU
+    )
     assert 0 <= final <= 1
