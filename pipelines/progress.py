@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -230,7 +231,7 @@ class ProgressDisplay:
         self._thread = threading.Thread(target=self._poll, name="progress", daemon=True)
 
     def __enter__(self) -> ProgressDisplay:
-        self._view.start()
+        self._view.live.__enter__()
         self._thread.start()
         return self
 
@@ -241,7 +242,7 @@ class ProgressDisplay:
         self._thread.join()
         Tally(str(self._run_dir), "").flush()
         self._show(over=True)
-        self._view.stop()
+        self._view.live.__exit__(kind, error, trace)
 
     def _poll(self) -> None:
         while not self._stop.wait(INTERVAL):
@@ -265,13 +266,8 @@ class _Bars:
         self._progress = Progress(*columns, TextColumn("[dim]{task.fields[notes]}"), console=console)
         for stage in stages:
             self._progress.add_task(stage, total=1, amount="", speed="", left="", notes="")
+        self.live: AbstractContextManager[Any] = self._progress
         self._tasks = {task.description: task for task in self._progress.tasks}
-
-    def start(self) -> None:
-        self._progress.start()
-
-    def stop(self) -> None:
-        self._progress.stop()
 
     def show(self, line: StageLine, now: float, over: bool) -> None:
         if not line.done and not line.expected:
@@ -288,13 +284,8 @@ class _Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self.live: AbstractContextManager[Any] = nullcontext()
         self._last: dict[str, tuple[float, StageLine]] = {}
-
-    def start(self) -> None:
-        """Nothing to set up."""
-
-    def stop(self) -> None:
-        """Nothing to tear down."""
 
     def show(self, line: StageLine, now: float, over: bool) -> None:
         shown_at, shown = self._last.get(line.stage, (None, StageLine(line.stage)))

@@ -132,7 +132,7 @@ class Pair(Section):
 
     images_per_scenario: Count = 12
     texts_per_scenario: Count = 12
-    candidates_per_scenario: Count = 12
+    candidates_per_scenario: Count = 8
     uses_per_scenario: Count = Field(default=2, description="in how many of them one image or text may be")
     index_shards: Count = 4
     baseline_candidates: int = Field(
@@ -159,9 +159,9 @@ class Select(Section):
     max_alone: Fraction = 0.35
     min_emergence: float = 2.0
     max_benign: Fraction = Field(default=0.2, description="p_joint up to which a pair counts as benign")
-    max_uses: Count = Field(default=4, description="in how many emergent pairs one asset may be")
+    max_uses: Count = Field(default=3, description="in how many emergent pairs one asset may be")
     max_per_mechanism: Count = Field(
-        default=200, description="emergent pairs per split, hazard and mechanism"
+        default=60, description="emergent pairs per split, hazard and mechanism"
     )
     benign_share: float = Field(default=0.5, ge=0, le=10, description="benign pairs for every emergent pair")
 

@@ -1,7 +1,8 @@
 """Contrast: judgements in; for every emergent pair, judged neighbours with one part replaced, out.
 
 An image near the pair's own with the same text, and a text near the pair's own with the same image: where
-such a neighbour is benign, the two rows differ in little else than the harm. Select picks among them.
+such a neighbour is benign, the two rows differ in little else than the harm. Only the pairs that the caps of
+select let through are given neighbours; select picks among these.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pipelines.stages.candidates import AttachTexts, pair_id
 from pipelines.stages.emergence import is_emergent
 from pipelines.stages.judge import JudgePairs
 from pipelines.stages.retrieval import Hit, Nearest
+from pipelines.stages.selection import choose_anchors
 from pipelines.storage.workspace import Workspace
 from schemas import config
 from schemas.records import Candidate, Judgement
@@ -79,7 +81,10 @@ class Contrast(beam.PTransform[Any, Any]):
         select = self._select
         anchors = (
             inputs["judgements"]
-            | "Anchors" >> beam.Filter(is_anchor, select)
+            | "Emergent" >> beam.Filter(is_anchor, select)
+            | "BySplit" >> beam.Map(lambda judgement: (judgement.candidate.split, judgement))
+            | beam.GroupByKey()
+            | "Anchors" >> beam.FlatMap(lambda group: choose_anchors(group[1], select))
             | "Candidate" >> beam.Map(lambda judgement: judgement.candidate)
         )
         images = {"anchors": anchors, "assets": inputs["images"]} | _Replaced("image", self._near_image)

@@ -30,6 +30,12 @@ def ticket(judgement: Judgement) -> str:
     return f"{candidate.id}|{candidate.method}|{candidate.anchor}"
 
 
+def choose_anchors(judgements: Iterable[Judgement], config: Select) -> list[Judgement]:
+    """The pairs of one split that `select_split` will take as emergent: those that contrasts are worth judging for."""
+    ordered = sorted(judgements, key=ticket)
+    return _Selection(config, seed=0).take_emergent(ordered)
+
+
 def select_split(judgements: Iterable[Judgement], config: Select, seed: int) -> dict[str, Decision]:
     """Decide on all judgements of one split, whatever their order; the result is keyed by `ticket`."""
     distinct = {ticket(judgement): judgement for judgement in judgements}
@@ -43,6 +49,16 @@ def select_split(judgements: Iterable[Judgement], config: Select, seed: int) -> 
     return selection.decisions
 
 
+def _scenarios_in_turn(emergent: Iterable[Judgement]) -> list[Judgement]:
+    """By rank inside the own scenario, then by falling emergence, ties by id."""
+    ranks: Counter[str] = Counter()
+    ranked = []
+    for judgement in sorted(emergent, key=lambda j: (-j.emergence, j.candidate.id)):
+        ranked.append((ranks[judgement.candidate.scenario], judgement))
+        ranks[judgement.candidate.scenario] += 1
+    return [judgement for _, judgement in sorted(ranked, key=lambda pair: pair[0])]
+
+
 class _Selection:
     def __init__(self, config: Select, seed: int) -> None:
         self._config = config
@@ -51,12 +67,12 @@ class _Selection:
         self.decisions: dict[str, Decision] = {}
 
     def take_emergent(self, base: Sequence[Judgement]) -> list[Judgement]:
-        """Take the scenarios' emergent pairs by falling emergence, under the caps."""
+        """Take the scenarios' emergent pairs under the caps: the best of every scenario, then the second best..."""
         emergent = [j for j in base if j.candidate.method == "scenario" and is_emergent(j, self._config)]
         uses: Counter[str] = Counter()
         kinds: Counter[tuple[str, str]] = Counter()
         taken = []
-        for judgement in sorted(emergent, key=lambda j: (-j.emergence, j.candidate.id)):
+        for judgement in _scenarios_in_turn(emergent):
             pair = judgement.candidate
             if max(uses[pair.image_id], uses[pair.text_id]) >= self._config.max_uses:
                 self._leave(judgement, "asset_overused", judgement.emergence)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -113,7 +112,7 @@ def _row(id: str) -> PairRow:
 
 
 def _tally(stage: str) -> Tally:
-    return Tally(os.environ.get("CROSSHARM_BENCH_RUN_DIR", ""), stage)
+    return Tally("", stage)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

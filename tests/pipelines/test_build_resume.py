@@ -13,9 +13,18 @@ import pytest
 from tests.builds import ANY_SCORE, Built, build, build_until
 
 pytestmark = pytest.mark.timeout(900)
-# More than a chunk of the sources, so that two workers share them.
-SMALL = (*ANY_SCORE, "images.count=300", "texts.count=300", "pair.baseline_candidates=60")
-SMALL = (*SMALL, "select.max_per_mechanism=4", "contrast.neighbours=3")
+SMALL = [
+    *ANY_SCORE,
+    # More than a chunk of the sources, so that two workers share them.
+    "images.count=300",
+    "texts.count=300",
+    "pair.candidates_per_scenario=2",
+    "pair.baseline_candidates=40",
+    "contrast.neighbours=2",
+    # Under a cap that binds, a pair that a threshold takes out would let another one in, which is new to models.
+    "select.max_uses=1000",
+    "select.max_per_mechanism=1000",
+]
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +41,7 @@ def resumed(small: Built, tmp_path_factory: pytest.TempPathFactory) -> tuple[lis
     out, work = root / "world", root / "work"
     judged = work / "cache" / f"{small.manifest['models']['judge']}.sqlite"
     moments: list[Callable[[], bool]] = [
-        lambda: any((work / "blobs").glob("*/*")),
+        lambda: sum(_stored(work).values()) > 0,
         lambda: _count(judged, "key NOT LIKE '+%' AND key NOT LIKE '%+'") > 0,
         lambda: any((out / "data").glob(".*.part")) or any((out / "data").glob("*.parquet")),
     ]
@@ -112,7 +121,7 @@ def test_a_second_build_calls_no_model_and_writes_the_same_bytes(
 def test_a_tighter_threshold_calls_no_model_and_draws_nothing_again(small: Built, tmp_path: Path) -> None:
     before = small.rows("data", ["id", "role", "emergence", "contrast_group"])
     middle = median(row["emergence"] for row in before if row["role"] == "emergent")
-    settings = (*SMALL, f"select.min_emergence={middle}")
+    settings = [*SMALL, f"select.min_emergence={middle}"]
     tighter = build(tmp_path / "world", small.work, settings=settings)
     inferred = tighter.inferred()
     composed_anew = inferred.pop("compose")

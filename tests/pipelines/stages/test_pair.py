@@ -90,7 +90,9 @@ def test_empty_pools_give_no_candidates(
 
 def test_proposals_are_ranked_by_mean_cosine() -> None:
     settings = config.Pair(candidates_per_scenario=3)
-    pairs = propose(SCENARIO, "train", [Hit(0.9, "a"), Hit(0.5, "b")], [Hit(0.4, "c"), Hit(0.2, "d")], settings)
+    pairs = propose(
+        SCENARIO, "train", [Hit(0.9, "a"), Hit(0.5, "b")], [Hit(0.4, "c"), Hit(0.2, "d")], settings
+    )
     assert [(pair.image_id, pair.text_id, pair.score) for pair in pairs] == [
         ("a", "c", 0.65),
         ("a", "d", 0.55),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipelines.stages.candidates import pair_id
 from pipelines.stages.emergence import is_benign, is_emergent, judgement_of
-from pipelines.stages.selection import select_split, ticket
+from pipelines.stages.selection import choose_anchors, select_split, ticket
 from schemas.config import Select
 from schemas.records import Candidate, Judgement
 
@@ -156,3 +156,21 @@ def test_benign_pairs_are_hard_and_random_in_turn() -> None:
     found = outcome(*emergent, *hard, *random, config=CONFIG.model_copy(update={"benign_share": 1.4}))
     assert found[3:8].count("benign") == 2
     assert found[8:].count("benign") == 2
+
+
+def test_every_scenario_s_best_pair_comes_before_any_second_best() -> None:
+    first = [judged(f"a{n}", f"b{n}", 0.99) for n in range(3)]
+    other = judged("c", "d", 0.9)
+    other = other._replace(candidate=other.candidate._replace(scenario="another"))
+    decisions = select_split([*first, other], CONFIG, 0)
+    assert decisions[ticket(other)].role == "emergent"
+    assert sum(decisions[ticket(j)].reason == "quota" for j in first) == 1
+
+
+@given(splits())
+@settings(max_examples=50, deadline=None)
+def test_the_anchors_are_the_pairs_that_become_emergent(rows: list[Judgement]) -> None:
+    base = [row for row in rows if not row.candidate.anchor]
+    decisions = select_split(rows, CONFIG, 0)
+    emergent = {key for key, decision in decisions.items() if decision.role == "emergent"}
+    assert {ticket(anchor) for anchor in choose_anchors(reversed(base), CONFIG)} == emergent
