@@ -71,6 +71,7 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
         config.contrast,
         config.select,
         config.pair.index_shards,
+        scenarios=kit.scenarios,
         judge=kit.judge,
         tally=kit.tally("contrast"),
         workspace=kit.workspace,

@@ -147,9 +147,12 @@ class Judge(Section):
 
 
 class Contrast(Section):
-    """How many of the nearest images and texts are tried as contrast partners of an emergent pair."""
+    """How the contrast partners of an emergent pair are looked for."""
 
-    neighbours: Count = 6
+    neighbours: Count = Field(default=4, description="how many nearest images, and texts, are tried")
+    away: float = Field(
+        default=1.25, ge=0, le=10, description="how strongly the search looks away from the scenario's query"
+    )
 
 
 class Select(Section):

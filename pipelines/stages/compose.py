@@ -32,10 +32,13 @@ FLUSH = 256
 
 
 def style_of(pair: Pair, config: ComposeConfig) -> Style:
-    """The style of a pair: the configured one, or by hash of its contrast group, so that it tells no role."""
+    """The style of a pair: the configured one, or by hash of its text, so that it tells no role.
+
+    Pairs that differ in the image alone look alike, and a pair looks the same in every build.
+    """
     if config.style != "mixed":
         return config.style
-    digest = hashlib.sha256(f"style:{pair.contrast_group}".encode()).digest()
+    digest = hashlib.sha256(f"style:{pair.judgement.candidate.text_id}".encode()).digest()
     return STYLES[int.from_bytes(digest[:8], "big") % len(STYLES)]
 
 

@@ -1,13 +1,13 @@
-"""Contrast: judgements in; for every emergent pair, judged neighbours with one part replaced, out.
+"""Contrast: judgements in; for every pair that may become emergent, judged neighbours with one part replaced, out.
 
-An image near the pair's own with the same text, and a text near the pair's own with the same image: where
-such a neighbour is benign, the two rows differ in little else than the harm. Only the pairs that the caps of
-select let through are given neighbours; select picks among these.
+An image near the pair's own with the same text, and a text near the pair's own with the same image: where such a
+neighbour is benign, the two rows differ in little else than the harm. The nearest of all would mostly show, or say,
+the same harmful thing again, so the search looks away from what the scenario asked for. Select picks among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,18 +15,12 @@ import apache_beam as beam
 
 from pipelines.progress import Tally
 from pipelines.stages.candidates import AttachTexts, pair_id
-from pipelines.stages.emergence import is_emergent
 from pipelines.stages.judge import JudgePairs
-from pipelines.stages.retrieval import Hit, Nearest
+from pipelines.stages.retrieval import Away, Hit, Nearest, query_key
 from pipelines.stages.selection import choose_anchors
 from pipelines.storage.workspace import Workspace
 from schemas import config
-from schemas.records import Candidate, Judgement
-
-
-def is_anchor(judgement: Judgement, config: config.Select) -> bool:
-    """Whether a pair can get contrast partners: emergent, and of a known hazard."""
-    return judgement.candidate.method == "scenario" and is_emergent(judgement, config)
+from schemas.records import Candidate, Scenario
 
 
 def with_image(anchor: Candidate, hit: Hit) -> Candidate:
@@ -47,9 +41,10 @@ class Contrast(beam.PTransform[Any, Any]):
     """`{"judgements", "images", "texts"}` -> `{"judgements", "failed"}`, those of the contrast candidates.
 
     Args:
-        config: How many neighbours are tried.
-        select: What counts as emergent.
+        config: How many neighbours are tried, and how far the search looks away.
+        select: The caps; its thresholds have no say here.
         shards: Shards of the index, as `pair.index_shards`.
+        scenarios: Those that the candidates came from.
         images: Handler that embedded the images.
         texts: Handler that embedded the texts.
         judge: Handler of the judge.
@@ -63,6 +58,7 @@ class Contrast(beam.PTransform[Any, Any]):
         select: config.Select,
         shards: int,
         *,
+        scenarios: Iterable[Scenario],
         images: Any,
         texts: Any,
         judge: Any,
@@ -71,9 +67,13 @@ class Contrast(beam.PTransform[Any, Any]):
     ) -> None:
         super().__init__()
         self._select = select
-        near = partial(Nearest, workspace=workspace, shards=shards, count=config.neighbours, itself=False)
-        self._near_image = near(images.fingerprint(), images.fingerprint())
-        self._near_text = near(texts.fingerprint(), texts.fingerprint())
+        away = Away(texts.fingerprint(), config.away)
+        near = partial(Nearest, workspace=workspace, shards=shards, count=config.neighbours, away=away)
+        queries = [(s.id, query_key(s.image_query), query_key(s.text_query)) for s in scenarios]
+        fingerprint = images.fingerprint()
+        self._images = _Replaced("image", near(fingerprint, fingerprint), {id: key for id, key, _ in queries})
+        fingerprint = texts.fingerprint()
+        self._texts = _Replaced("text", near(fingerprint, fingerprint), {id: key for id, _, key in queries})
         self._judge = JudgePairs(judge, workspace, tally, stage="contrast")
 
     def expand(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -81,29 +81,38 @@ class Contrast(beam.PTransform[Any, Any]):
         select = self._select
         anchors = (
             inputs["judgements"]
-            | "Emergent" >> beam.Filter(is_anchor, select)
+            | "ByScenario" >> beam.Filter(lambda judgement: judgement.candidate.method == "scenario")
             | "BySplit" >> beam.Map(lambda judgement: (judgement.candidate.split, judgement))
             | beam.GroupByKey()
             | "Anchors" >> beam.FlatMap(lambda group: choose_anchors(group[1], select))
             | "Candidate" >> beam.Map(lambda judgement: judgement.candidate)
         )
-        images = {"anchors": anchors, "assets": inputs["images"]} | _Replaced("image", self._near_image)
-        texts = {"anchors": anchors, "assets": inputs["texts"]} | _Replaced("text", self._near_text)
+        images = {"anchors": anchors, "assets": inputs["images"]} | self._images
+        texts = {"anchors": anchors, "assets": inputs["texts"]} | self._texts
         texts = {"proposals": texts, "texts": inputs["texts"]} | AttachTexts()
         return (images, texts) | beam.Flatten() | "JudgeContrasts" >> self._judge
 
 
 class _Replaced(beam.PTransform[Any, Any]):
-    """`{"anchors", "assets"}` -> contrast candidates with the part of one modality replaced."""
+    """`{"anchors", "assets"}` -> contrast candidates with the part of one modality replaced.
 
-    def __init__(self, modality: str, nearest: Nearest) -> None:
+    Args:
+        modality: `image` or `text`.
+        nearest: Finds the assets near a part, away from a query.
+        asked: Scenario id to the key of its query of this modality.
+    """
+
+    def __init__(self, modality: str, nearest: Nearest, asked: dict[str, str]) -> None:
         super().__init__(f"Replaced-{modality}")
         self._modality = modality
         self._nearest = nearest
+        self._asked = asked
 
     def expand(self, inputs: dict[str, Any]) -> Any:
-        part = f"{self._modality}_id"
-        anchors = inputs["anchors"] | "ByPart" >> beam.Map(lambda c: ((c.split, getattr(c, part)), c))
+        part, asked = f"{self._modality}_id", self._asked
+        anchors = inputs["anchors"] | "ByPart" >> beam.Map(
+            lambda c: ((c.split, f"{getattr(c, part)}-{asked[c.scenario]}"), c)
+        )
         queries = anchors | "Queries" >> beam.Keys() | beam.Distinct()
         assets = inputs["assets"] | "Ids" >> beam.Map(lambda asset: (asset.split, asset.id))
         hits = {"assets": assets, "queries": queries} | self._nearest

@@ -6,7 +6,6 @@ two baselines propose beside them (see `baselines`). A pair proposed more than o
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
@@ -17,7 +16,7 @@ import apache_beam as beam
 from pipelines.progress import Tally
 from pipelines.stages.baselines import ClipPairs, RandomPairs, sample_sizes
 from pipelines.stages.candidates import AttachTexts, Counted, OnePerPair, proposal
-from pipelines.stages.retrieval import Hit, Nearest
+from pipelines.stages.retrieval import Hit, Nearest, query_key
 from pipelines.storage.cache import CachedInference, InferenceError
 from pipelines.storage.workspace import Workspace
 from schemas import config
@@ -52,7 +51,7 @@ def queries_of(scenarios: Iterable[Scenario]) -> list[Query]:
         load_taxonomy().require_open(scenario.hazard)
         load_taxonomy().require_mechanism(scenario.mechanism)
         for modality, text in (("image", scenario.image_query), ("text", scenario.text_query)):
-            key = hashlib.sha256(text.encode()).hexdigest()
+            key = query_key(text)
             queries += [Query(modality, split, key, text, scenario) for split in splits_of(scenario)]
     return queries
 

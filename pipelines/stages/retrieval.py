@@ -42,6 +42,19 @@ def shard_of(id: str, shards: int) -> int:
     return int(hashlib.sha256(id.encode()).hexdigest(), 16) % shards
 
 
+def query_key(text: str) -> str:
+    """The key of a query in the text embedder's cache."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Away(NamedTuple):
+    """Makes a query look away from something: key `ID-QUERY` then stands for vector(ID) - weight * vector(QUERY)."""
+
+    fingerprint: str
+    """Of the embedder of what is looked away from, of the same space."""
+    weight: float
+
+
 def search(ids: Sequence[str], vectors: Vectors, queries: Vectors, count: int) -> list[list[Hit]]:
     """Find the `count` assets with the highest inner product for every query, best first.
 
@@ -88,16 +101,23 @@ class Nearest(beam.PTransform[Any, Any]):
         workspace: Where their vectors are.
         shards: Shards of the index, of each split.
         count: Hits a query.
-        itself: Whether an asset may be found by its own id.
+        away: If given, what the queries look away from; an asset is then not found by its own id.
     """
 
     def __init__(
-        self, assets: str, queries: str, workspace: Workspace, *, shards: int, count: int, itself: bool = True
+        self,
+        assets: str,
+        queries: str,
+        workspace: Workspace,
+        *,
+        shards: int,
+        count: int,
+        away: Away | None = None,
     ) -> None:
         super().__init__()
         self._shards = shards
         self._count = count
-        self._search = _SearchShard(assets, queries, workspace, count, itself)
+        self._search = _SearchShard(assets, queries, workspace, count, away)
 
     def expand(self, inputs: dict[str, Any]) -> Any:
         """Send every query to every shard of its split, search, and merge."""
@@ -111,12 +131,14 @@ class Nearest(beam.PTransform[Any, Any]):
 
 
 class _SearchShard(beam.DoFn):
-    def __init__(self, assets: str, queries: str, workspace: Workspace, count: int, itself: bool) -> None:
+    def __init__(
+        self, assets: str, queries: str, workspace: Workspace, count: int, away: Away | None
+    ) -> None:
         self._assets = assets
         self._queries = queries
         self._workspace = workspace
         self._count = count
-        self._itself = itself
+        self._away = away
 
     def process(self, element: Any) -> Iterator[Any]:
         (split, _), groups = element
@@ -126,7 +148,15 @@ class _SearchShard(beam.DoFn):
         vectors = load_vectors(self._assets, self._workspace, ids)
         for start in range(0, len(keys), QUERIES):
             some = keys[start : start + QUERIES]
-            queries = load_vectors(self._queries, self._workspace, some)
+            queries = self._load(some)
             for key, hits in zip(some, search(ids, vectors, queries, self._count + 1), strict=True):
-                kept = [hit for hit in hits if self._itself or hit.id != key]
+                kept = [hit for hit in hits if not self._away or hit.id != key.partition("-")[0]]
                 yield from (((split, key), hit) for hit in kept[: self._count])
+
+    def _load(self, keys: list[str]) -> Vectors:
+        if self._away is None:
+            return load_vectors(self._queries, self._workspace, keys)
+        ids, others = zip(*(key.split("-") for key in keys), strict=True)
+        vectors = load_vectors(self._queries, self._workspace, ids)
+        looked_away = load_vectors(self._away.fingerprint, self._workspace, others)
+        return vectors - np.float32(self._away.weight) * looked_away

@@ -13,6 +13,10 @@ from schemas.config import Select
 from schemas.records import Judgement, Role
 
 
+LIKELY = 0.5
+"""Probability of harm from which a pair is worth contrasts: more likely harmful than not."""
+
+
 class Decision(NamedTuple):
     """What becomes of one judgement: a role, or else a reason with the score and threshold behind it."""
 
@@ -31,9 +35,8 @@ def ticket(judgement: Judgement) -> str:
 
 
 def choose_anchors(judgements: Iterable[Judgement], config: Select) -> list[Judgement]:
-    """The pairs of one split that `select_split` will take as emergent: those that contrasts are worth judging for."""
-    ordered = sorted(judgements, key=ticket)
-    return _Selection(config, seed=0).take_emergent(ordered)
+    """The pairs of one split that may become emergent, whatever the thresholds: those that contrasts are judged for."""
+    return [judgement for judgement, reason in _capped(judgements, config) if not reason]
 
 
 def select_split(judgements: Iterable[Judgement], config: Select, seed: int) -> dict[str, Decision]:
@@ -49,14 +52,25 @@ def select_split(judgements: Iterable[Judgement], config: Select, seed: int) -> 
     return selection.decisions
 
 
-def _scenarios_in_turn(emergent: Iterable[Judgement]) -> list[Judgement]:
-    """By rank inside the own scenario, then by falling emergence, ties by id."""
-    ranks: Counter[str] = Counter()
-    ranked = []
-    for judgement in sorted(emergent, key=lambda j: (-j.emergence, j.candidate.id)):
-        ranked.append((ranks[judgement.candidate.scenario], judgement))
-        ranks[judgement.candidate.scenario] += 1
-    return [judgement for _, judgement in sorted(ranked, key=lambda pair: pair[0])]
+def _capped(base: Iterable[Judgement], config: Select) -> Iterator[tuple[Judgement, str]]:
+    """Every pair that could be emergent, by falling emergence, with the cap that keeps it out (or nothing).
+
+    The caps are dealt out before any threshold is looked at. So other thresholds choose among the same pairs, and
+    a run with other thresholds has nothing new to judge.
+    """
+    likely = [j for j in base if j.candidate.method == "scenario" and j.p_joint >= LIKELY]
+    uses: Counter[str] = Counter()
+    kinds: Counter[tuple[str, str]] = Counter()
+    for judgement in sorted(likely, key=lambda j: (-j.emergence, j.candidate.id)):
+        pair = judgement.candidate
+        if max(uses[pair.image_id], uses[pair.text_id]) >= config.max_uses:
+            yield judgement, "asset_overused"
+        elif kinds[pair.hazard, pair.mechanism] >= config.max_per_mechanism:
+            yield judgement, "quota"
+        else:
+            uses.update((pair.image_id, pair.text_id))
+            kinds[pair.hazard, pair.mechanism] += 1
+            yield judgement, ""
 
 
 class _Selection:
@@ -67,21 +81,15 @@ class _Selection:
         self.decisions: dict[str, Decision] = {}
 
     def take_emergent(self, base: Sequence[Judgement]) -> list[Judgement]:
-        """Take the scenarios' emergent pairs under the caps: the best of every scenario, then the second best..."""
-        emergent = [j for j in base if j.candidate.method == "scenario" and is_emergent(j, self._config)]
-        uses: Counter[str] = Counter()
-        kinds: Counter[tuple[str, str]] = Counter()
+        """Take the scenarios' emergent pairs that the caps let through."""
         taken = []
-        for judgement in _scenarios_in_turn(emergent):
-            pair = judgement.candidate
-            if max(uses[pair.image_id], uses[pair.text_id]) >= self._config.max_uses:
-                self._leave(judgement, "asset_overused", judgement.emergence)
-            elif kinds[pair.hazard, pair.mechanism] >= self._config.max_per_mechanism:
-                self._leave(judgement, "quota", judgement.emergence)
+        for judgement, reason in _capped(base, self._config):
+            if not is_emergent(judgement, self._config):
+                continue
+            if reason:
+                self._leave(judgement, reason, judgement.emergence)
             else:
-                uses.update((pair.image_id, pair.text_id))
-                kinds[pair.hazard, pair.mechanism] += 1
-                self._take(judgement, "emergent", pair.id)
+                self._take(judgement, "emergent", judgement.candidate.id)
                 taken.append(judgement)
         return taken
 

@@ -10,15 +10,16 @@ from statistics import median
 
 import pytest
 
-from tests.builds import ANY_SCORE, Built, build, build_until
+from tests.builds import ANY_SCORE, Built, build, build_until, few_scenarios
 
 pytestmark = pytest.mark.timeout(900)
+Resumed = tuple[list[dict[str, int]], Built]
 SMALL = [
     *ANY_SCORE,
     # More than a chunk of the sources, so that two workers share them.
     "images.count=300",
     "texts.count=300",
-    "pair.candidates_per_scenario=2",
+    "pair.candidates_per_scenario=5",
     "pair.baseline_candidates=40",
     "contrast.neighbours=2",
     # Under a cap that binds, a pair that a threshold takes out would let another one in, which is new to models.
@@ -28,14 +29,20 @@ SMALL = [
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """A small world, built at one go."""
-    root = tmp_path_factory.mktemp("small")
-    return build(root / "world", root / "work", settings=SMALL)
+def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The overrides of a small world."""
+    return [*SMALL, few_scenarios(tmp_path_factory.mktemp("scenarios"))]
 
 
 @pytest.fixture(scope="session")
-def resumed(small: Built, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, int]], Built]:
+def small(settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A small world, built at one go."""
+    root = tmp_path_factory.mktemp("small")
+    return build(root / "world", root / "work", settings=settings)
+
+
+@pytest.fixture(scope="session")
+def resumed(small: Built, settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Resumed:
     """The same world, killed at three moments and run again: results stored after each kill, and the build."""
     root = tmp_path_factory.mktemp("killed")
     out, work = root / "world", root / "work"
@@ -47,10 +54,10 @@ def resumed(small: Built, tmp_path_factory: pytest.TempPathFactory) -> tuple[lis
     ]
     stored = []
     for moment in moments:
-        build_until(moment, out, work, SMALL)
+        build_until(moment, out, work, settings)
         assert not (out / "manifest.json").exists()
         stored.append(_stored(work))
-    return stored, build(out, work, settings=SMALL)
+    return stored, build(out, work, settings=settings)
 
 
 def _count(database: Path, condition: str = "true") -> int:
@@ -78,31 +85,27 @@ def test_every_model_call_is_stored_once(small: Built) -> None:
     assert sum(small.inferred().values()) == sum(_stored(small.work).values())
 
 
-def test_two_worker_processes_write_the_same_bytes(small: Built, tmp_path: Path) -> None:
+def test_two_worker_processes_write_the_same_bytes(small: Built, settings: list[str], tmp_path: Path) -> None:
     flags = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    two = build(tmp_path / "world", tmp_path / "work", *flags, settings=SMALL)
+    two = build(tmp_path / "world", tmp_path / "work", *flags, settings=settings)
     assert two.manifest["run"]["engine"] == "FnApiRunner (multi_processing, 2 workers)"
     assert two.digests == small.digests
     ours, theirs = ({k: v for k, v in b.manifest.items() if k != "run"} for b in (small, two))
     assert ours == theirs
 
 
-def test_a_killed_build_ends_with_the_same_bytes(
-    small: Built, resumed: tuple[list[dict[str, int]], Built]
-) -> None:
+def test_a_killed_build_ends_with_the_same_bytes(small: Built, resumed: Resumed) -> None:
     _, last = resumed
     assert last.digests == small.digests
     assert {path.suffix for path in last.out.rglob("*") if path.is_file()} == {".parquet", ".json", ".html"}
 
 
-def test_the_moments_of_the_kills_differ(resumed: tuple[list[dict[str, int]], Built]) -> None:
+def test_the_moments_of_the_kills_differ(resumed: Resumed) -> None:
     first, second, third = (sum(caches.values()) for caches in resumed[0])
     assert first < second < third
 
 
-def test_a_killed_build_asks_no_model_what_was_answered(
-    small: Built, resumed: tuple[list[dict[str, int]], Built]
-) -> None:
+def test_a_killed_build_asks_no_model_what_was_answered(small: Built, resumed: Resumed) -> None:
     stored, last = resumed
     complete = _stored(small.work)
     assert _stored(last.work) == complete
@@ -110,19 +113,21 @@ def test_a_killed_build_asks_no_model_what_was_answered(
 
 
 def test_a_second_build_calls_no_model_and_writes_the_same_bytes(
-    small: Built, resumed: tuple[list[dict[str, int]], Built]
+    small: Built, settings: list[str], resumed: Resumed
 ) -> None:
     _, last = resumed
-    again = build(last.out, last.work, settings=SMALL)
+    again = build(last.out, last.work, settings=settings)
     assert set(again.inferred().values()) == {0}
     assert again.digests == small.digests
 
 
-def test_a_tighter_threshold_calls_no_model_and_draws_nothing_again(small: Built, tmp_path: Path) -> None:
+def test_a_tighter_threshold_calls_no_model_and_draws_nothing_again(
+    small: Built, settings: list[str], tmp_path: Path
+) -> None:
     before = small.rows("data", ["id", "role", "emergence", "contrast_group"])
     middle = median(row["emergence"] for row in before if row["role"] == "emergent")
-    settings = [*SMALL, f"select.min_emergence={middle}"]
-    tighter = build(tmp_path / "world", small.work, settings=settings)
+    higher = [*settings, f"select.min_emergence={middle}"]
+    tighter = build(tmp_path / "world", small.work, settings=higher)
     inferred = tighter.inferred()
     composed_anew = inferred.pop("compose")
     assert set(inferred.values()) == {0}

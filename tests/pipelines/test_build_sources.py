@@ -18,13 +18,13 @@ import pytest
 
 from generators.tinyworld.source import Scenes, Utterances
 from schemas.records import ROLES
-from tests.builds import ANY_SCORE, ROOT, Built, build
+from tests.builds import ANY_SCORE, ROOT, Built, build, few_scenarios
 from tests.hostile import hostile_folder, hostile_jsonl
 
 pytestmark = pytest.mark.timeout(600)
 PHOTOS = ROOT.parent / "shared" / "data"
 COUNT = 60
-FEW = (*ANY_SCORE, "pair.baseline_candidates=20", "select.max_per_mechanism=2", "contrast.neighbours=3")
+FEW = (*ANY_SCORE, "pair.baseline_candidates=20", "contrast.neighbours=3")
 MEMORY = 1_000_000_000
 """Bytes that hostile inputs may cost beyond what models and libraries take anyway."""
 Files = tuple[Path, Path]
@@ -96,7 +96,7 @@ def _csv(path: Path, columns: dict[str, list[str]]) -> None:
         writer.writerows(zip(*columns.values(), strict=True))
 
 
-def _build(files: Files, root: Path, settings: tuple[str, ...]) -> Built:
+def _build(files: Files, root: Path, *settings: str) -> Built:
     images, texts = map(str, files)
     return build(root / "own", root / "work", "--images", images, "--texts", texts, settings=settings)
 
@@ -112,7 +112,7 @@ def _reconciled(built: Built, modality: str) -> int:
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A build from a folder and a CSV file without anything hostile in them."""
     root = tmp_path_factory.mktemp("plain")
-    return _build(folder_and_csv(root / "sources"), root, FEW)
+    return _build(folder_and_csv(root / "sources"), root, *FEW, few_scenarios(root))
 
 
 def test_what_a_folder_and_a_csv_file_say_arrives_in_the_rows(plain: Built) -> None:
@@ -120,12 +120,12 @@ def test_what_a_folder_and_a_csv_file_say_arrives_in_the_rows(plain: Built) -> N
 
 
 def test_what_a_parquet_and_a_jsonl_file_say_arrives_in_the_rows(tmp_path: Path) -> None:
-    built = _build(parquet_and_jsonl(tmp_path / "sources"), tmp_path, FEW)
+    built = _build(parquet_and_jsonl(tmp_path / "sources"), tmp_path, *FEW, few_scenarios(tmp_path))
     _check_rows(built, lambda text: _facts("text", TEXTS.index(text)))
 
 
 def test_what_a_tar_says_and_the_name_of_a_txt_file_arrive_in_the_rows(tmp_path: Path) -> None:
-    built = _build(tar_and_txt(tmp_path / "sources"), tmp_path, FEW)
+    built = _build(tar_and_txt(tmp_path / "sources"), tmp_path, *FEW, few_scenarios(tmp_path))
     _check_rows(built, lambda text: Facts("", "t.txt", ""))
 
 
@@ -161,7 +161,7 @@ def test_hostile_inputs_end_in_rows_with_a_reason_each(
 ) -> None:
     folder, images = hostile
     texts = hostile_jsonl(tmp_path / "texts.jsonl")
-    built = _build((folder, tmp_path / "texts.jsonl"), tmp_path, FEW)
+    built = _build((folder, tmp_path / "texts.jsonl"), tmp_path, *FEW, few_scenarios(tmp_path))
     assert len(images) >= 60
     assert _reconciled(built, "image") == len(images)
     assert _reconciled(built, "text") == len(texts)
@@ -189,7 +189,7 @@ def _expect(reason: str | None, expected: str) -> None:
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photographs are not beside this checkout")
 def test_photographs_run_to_a_report_that_says_what_it_is_worth(tmp_path: Path) -> None:
     limits = ("images.limit=60", "texts.limit=300")
-    built = _build((PHOTOS / "photos", PHOTOS / "captions.csv"), tmp_path, limits)
+    built = _build((PHOTOS / "photos", PHOTOS / "captions.csv"), tmp_path, *limits)
     assert (_reconciled(built, "image"), _reconciled(built, "text")) == (60, 300)
     (notice,) = built.manifest["notices"]
     assert "mean nothing" in notice

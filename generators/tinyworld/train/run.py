@@ -25,7 +25,7 @@ from generators.tinyworld.train.tokenizer import train_tokenizer
 from generators.tinyworld.world import load_world
 from schemas.questions import IMAGE_ALONE, JOINT, RATIONALE, TEXT_ALONE
 
-STEPS = {"clip": 1900, "screen-image": 250, "screen-text": 250, "judge": 3000}
+STEPS = {"clip": 1900, "screen-image": 250, "screen-text": 250, "judge": 2250}
 """Steps at effort 1: together under 90 minutes on 2 CPU cores with bfloat16 instructions."""
 
 
