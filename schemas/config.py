@@ -163,9 +163,7 @@ class Select(Section):
     min_emergence: float = 2.0
     max_benign: Fraction = Field(default=0.2, description="p_joint up to which a pair counts as benign")
     max_uses: Count = Field(default=3, description="in how many emergent pairs one asset may be")
-    max_per_mechanism: Count = Field(
-        default=60, description="emergent pairs per split, hazard and mechanism"
-    )
+    max_per_mechanism: Count = Field(default=60, description="emergent pairs per split, hazard and mechanism")
     benign_share: float = Field(default=0.5, ge=0, le=10, description="benign pairs for every emergent pair")
 
 

@@ -12,7 +12,6 @@ from pipelines.stages.emergence import is_benign, is_emergent, parts_are_benign
 from schemas.config import Select
 from schemas.records import Judgement, Role
 
-
 LIKELY = 0.5
 """Probability of harm from which a pair is worth contrasts: more likely harmful than not."""
 

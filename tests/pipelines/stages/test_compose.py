@@ -26,10 +26,10 @@ def _jpeg(color: str = "#88bbdd") -> bytes:
     return buffer.getvalue()
 
 
-def _pair(image_id: str, text: str, group: str = "g", role: str = "emergent") -> Pair:
-    id = hashlib.sha256(f"{image_id}{text}".encode()).hexdigest()
-    candidate = Candidate(id, image_id, "t", text, "train", "scenario", 0.5)
-    return Pair(Judgement(candidate, 0.1, 0.1, 0.9, 4.0, "judge"), role, group)  # type: ignore[arg-type]
+def _pair(image_id: str, text: str, role: str = "emergent") -> Pair:
+    id, text_id = (hashlib.sha256(part.encode()).hexdigest() for part in (f"{image_id}{text}", text))
+    candidate = Candidate(id, image_id, text_id, text, "train", "scenario", 0.5)
+    return Pair(Judgement(candidate, 0.1, 0.1, 0.9, 4.0, "judge"), role, "g")  # type: ignore[arg-type]
 
 
 def _store(path: str, found: list[object]) -> None:
@@ -52,9 +52,7 @@ def _compose(pairs: list[Pair], folder: Path) -> tuple[list[list[str]], list[lis
 def test_every_pair_gets_a_picture_of_the_configured_width(tmp_path: Path) -> None:
     blobs = Workspace(str(tmp_path / "work")).blobs()
     image = blobs.put(_jpeg())
-    composed, failed, _ = _compose(
-        [_pair(image, f"text {number}", str(number)) for number in range(9)], tmp_path
-    )
+    composed, failed, _ = _compose([_pair(image, f"text {number}") for number in range(9)], tmp_path)
     assert failed == []
     assert [text for text, _ in composed] == [f"text {number}" for number in range(9)]
     assert all(Image.open(io.BytesIO(blobs.get(id))).width == 128 for _, id in composed)
@@ -62,7 +60,7 @@ def test_every_pair_gets_a_picture_of_the_configured_width(tmp_path: Path) -> No
 
 def test_a_second_run_draws_nothing_and_gives_the_same_pictures(tmp_path: Path) -> None:
     image = Workspace(str(tmp_path / "work")).blobs().put(_jpeg())
-    pairs = [_pair(image, f"text {number}", str(number)) for number in range(300)]
+    pairs = [_pair(image, f"text {number}") for number in range(300)]
     first, _, drawn = _compose(pairs, tmp_path)
     second, _, looked_up = _compose(pairs[::-1], tmp_path)
     assert first == second
@@ -90,14 +88,14 @@ def test_a_truncated_image_raises_an_os_error() -> None:
         draw(_jpeg()[:-300], "hello", "meme", 200)
 
 
-def test_a_contrast_group_shares_one_style_whatever_the_role() -> None:
+def test_pairs_of_one_text_share_a_style_whatever_their_role_and_image() -> None:
     assert all(
-        len({style_of(_pair("i", role, str(n), role), CONFIG) for role in ROLES}) == 1 for n in range(20)
+        len({style_of(_pair(role, f"text {n}", role=role), CONFIG) for role in ROLES}) == 1 for n in range(20)
     )
 
 
 def test_mixed_uses_all_styles_about_equally() -> None:
-    styles = [style_of(_pair("i", "t", str(number)), CONFIG) for number in range(900)]
+    styles = [style_of(_pair("i", f"text {number}"), CONFIG) for number in range(900)]
     assert all(240 < styles.count(style) < 360 for style in STYLES)
 
 

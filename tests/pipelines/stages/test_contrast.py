@@ -5,11 +5,17 @@ from typing import Any
 import pytest
 
 from pipelines.stages.candidates import pair_id
-from pipelines.stages.contrast import Contrast, is_anchor
+from pipelines.stages.contrast import Contrast
 from pipelines.stages.embed import Embed
 from pipelines.stages.judge import JudgePairs
+from pipelines.stages.retrieval import query_key
+from pipelines.stages.selection import choose_anchors
+from pipelines.storage.cache import CachedInference
 from schemas import config
-from schemas.records import Candidate, Judgement
+from schemas.records import Candidate, Judgement, Scenario
+
+SCENARIOS = [Scenario(f"s{i}", "phy", "m", f"picture {i}", f"words {i}", "") for i in range(100)]
+CAPS = config.Select(max_uses=1, max_per_mechanism=10)
 
 
 @pytest.fixture
@@ -49,12 +55,15 @@ def contrasts(
     """The judged contrast candidates; order and number of index shards can be chosen."""
     run(Embed(image_vectors, "image", workspace, tally), pools["images"])
     run(Embed(text_vectors, "text", workspace, tally), pools["texts"])
+    queries = [query for scenario in SCENARIOS for query in (scenario.image_query, scenario.text_query)]
+    CachedInference(text_vectors, workspace)([(query_key(query), query) for query in queries])
 
     def contrast(order: int = 1, shards: int = 3) -> list[Judgement]:
         stage = Contrast(
             config.Contrast(neighbours=3),
-            config.Select(),
+            CAPS,
             shards,
+            scenarios=SCENARIOS,
             images=image_vectors,
             texts=text_vectors,
             judge=judge,
@@ -69,15 +78,20 @@ def contrasts(
     return contrast
 
 
-def test_every_emergent_scenario_pair_and_no_other_gets_neighbours_of_both_kinds(
+def test_every_pair_that_may_become_emergent_and_no_other_gets_neighbours_of_both_kinds(
     contrasts: Any, judgements: Any
 ) -> None:
     kinds: dict[str, list[str]] = defaultdict(list)
     for judgement in contrasts():
         kinds[judgement.candidate.anchor].append(judgement.candidate.method)
-    anchors = {j.candidate.id for j in judgements if is_anchor(j, config.Select())}
+    splits = {j.candidate.split for j in judgements}
+    anchors = [
+        anchor.candidate.id
+        for split in splits
+        for anchor in choose_anchors([j for j in judgements if j.candidate.split == split], CAPS)
+    ]
     assert len(anchors) > 5
-    assert set(kinds) == anchors
+    assert set(kinds) == set(anchors)
     assert all(sorted(found) == ["contrast_image"] * 3 + ["contrast_text"] * 3 for found in kinds.values())
 
 

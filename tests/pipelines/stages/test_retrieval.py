@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.stages.embed import Embed
-from pipelines.stages.retrieval import Hit, Nearest, rank, search, shard_of
+from pipelines.stages.retrieval import Away, Hit, Nearest, rank, search, shard_of
 
 
 def unit(rows: Any) -> Any:
@@ -65,25 +65,36 @@ def found(run: Any, text: Any, text_vectors: Any, workspace: Any, tally: Any) ->
     assets = [asset._replace(id=f"{asset.id}{asset.split}") for asset in assets]
     run(Embed(text_vectors, "text", workspace, tally), assets)
 
-    def neighbours(shards: int, itself: bool, order: int = 1) -> dict[Any, list[Hit]]:
+    def neighbours(shards: int, weight: float | None = None, order: int = 1) -> dict[Any, list[Hit]]:
         print_ = text_vectors.fingerprint()
-        nearest = Nearest(print_, print_, workspace, shards=shards, count=4, itself=itself)
+        away = None if weight is None else Away(print_, weight)
+        nearest = Nearest(print_, print_, workspace, shards=shards, count=4, away=away)
         keyed = [(asset.split, asset.id) for asset in assets][::order]
-        return dict(run(nearest, {"assets": keyed, "queries": keyed})["out"])
+        beside = "" if weight is None else f"-{assets[0].id}"
+        queries = [(split, f"{id}{beside}") for split, id in keyed]
+        return dict(run(nearest, {"assets": keyed, "queries": queries})["out"])
 
     return neighbours
 
 
 def test_the_number_of_shards_and_the_order_do_not_matter(found: Any) -> None:
-    assert found(1, True) == found(5, True, order=-1)
+    assert found(1) == found(5, order=-1)
+    assert found(1, 0.7) == found(5, 0.7, order=-1)
 
 
-def test_an_asset_is_its_own_neighbour_only_if_asked_for(found: Any) -> None:
-    assert all(hits[0].id == key or hits[0].score == 1 for (_, key), hits in found(3, True).items())
-    assert all(key not in {hit.id for hit in hits} for (_, key), hits in found(3, False).items())
+def test_an_asset_is_its_own_neighbour_unless_the_query_looks_away(found: Any) -> None:
+    assert all(hits[0].id == key or hits[0].score == 1 for (_, key), hits in found(3).items())
+    for (_, key), hits in found(3, 0.0).items():
+        assert key.split("-")[0] not in {hit.id for hit in hits}
+
+
+def test_looking_away_from_something_keeps_it_from_being_found(found: Any) -> None:
+    shunned = {key.split("-")[1] for _, key in found(3, 0.0)}
+    near, away = (sum(hit.id in shunned for hits in found(3, w).values() for hit in hits) for w in (0.0, 3.0))
+    assert near > 0 == away
 
 
 def test_neighbours_are_of_the_same_split(found: Any) -> None:
-    hits_of = found(3, True)
+    hits_of = found(3)
     assert len(hits_of) == 60
     assert all(hit.id.endswith(split) for (split, _), hits in hits_of.items() for hit in hits)
