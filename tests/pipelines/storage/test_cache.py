@@ -89,7 +89,9 @@ def test_a_killed_writer_loses_at_most_the_batch_in_hand(tmp_path: Path, delay: 
     writer.stdout.readline()
     time.sleep(delay)
     os.kill(writer.pid, signal.SIGKILL)
-    acknowledged = 1 + len(writer.communicate(timeout=60)[0].splitlines())
+    # `communicate` would miss the lines that `readline` has buffered.
+    acknowledged = 1 + len(writer.stdout.read().splitlines())
+    writer.wait(timeout=60)
     stored = len(InferenceCache(path))
     assert stored % 64 == 0, "a batch was stored in part"
     assert acknowledged * 64 <= stored <= (acknowledged + 1) * 64
