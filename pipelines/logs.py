@@ -5,6 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 
 def quiet(verbose: bool) -> None:
@@ -17,3 +21,27 @@ def quiet(verbose: bool) -> None:
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@contextmanager
+def errors_to(path: Path | None) -> Iterator[TextIO]:
+    """Send the standard error of this process, and of those it starts, to a file; yields the real one.
+
+    Beam's worker processes set up a chatty log of their own that no option reaches. If the body raises, the end of
+    the file is shown. With no path nothing is redirected.
+    """
+    if path is None:
+        yield sys.stderr
+        return
+    sys.stderr.flush()
+    real = os.dup(2)
+    with path.open("ab") as log, os.fdopen(os.dup(real), "w") as screen:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield screen
+        except BaseException:
+            screen.write("".join(path.read_text(errors="replace").splitlines(keepends=True)[-40:]))
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)

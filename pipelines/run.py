@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -17,6 +18,7 @@ from rich.console import Console
 from pipelines.build import STAGES, assemble
 from pipelines.engine import Engine, check_flags
 from pipelines.kit import Kit, make_kit, notices
+from pipelines.logs import errors_to
 from pipelines.progress import ProgressDisplay
 from pipelines.report import write_report
 from pipelines.scoring import score
@@ -80,7 +82,9 @@ def _run_build(ready: Ready) -> int:
     console, started = Console(), time.time()
     (kit.out / "manifest.json").unlink(missing_ok=True)
     console.print(f"building [bold]{kit.out}[/bold] with {engine.name}")
-    with ProgressDisplay(kit.run_dir, STAGES):
+    chatty = engine.workers > 1 and not logging.getLogger().isEnabledFor(logging.INFO)
+    log = Path(kit.run_dir) / "workers.log" if chatty else None
+    with errors_to(log) as screen, ProgressDisplay(kit.run_dir, STAGES, Console(file=screen)):
         counts = run_pipeline(ready)
     files = written_files(Path(kit.run_dir))
     remove_stale(kit.out, [file.path for file in files])

@@ -1,0 +1,35 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.logs import errors_to
+
+NOISE = [sys.executable, "-c", "import sys; sys.stderr.write('chatter of a worker')"]
+
+
+def test_what_other_processes_complain_about_goes_to_the_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with errors_to(tmp_path / "log") as screen:
+        subprocess.run(NOISE, check=True)
+        screen.write("progress")
+    assert (tmp_path / "log").read_text() == "chatter of a worker"
+    assert capfd.readouterr().err == "progress"
+
+
+def test_after_a_failure_the_end_of_the_file_is_shown(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(RuntimeError), errors_to(tmp_path / "log"):
+        subprocess.run(NOISE, check=True)
+        raise RuntimeError
+    assert "chatter of a worker" in capfd.readouterr().err
+
+
+def test_afterwards_errors_reach_the_screen_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with errors_to(tmp_path / "log"):
+        pass
+    subprocess.run(NOISE, check=True)
+    assert capfd.readouterr().err == "chatter of a worker"
