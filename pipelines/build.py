@@ -56,7 +56,8 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     from pipelines.stages.rationale import Rationale
     from pipelines.stages.select import Select
     from pipelines.stages.unused import Unused
-    from pipelines.stages.write import JoinAssets, WriteDropped, WritePairs
+    from pipelines.stages.write import WriteDropped, WritePairs
+    from pipelines.storage.assets import AssetStore
 
     images, texts = image_pool(pipeline, config, kit), text_pool(pipeline, config, kit)
     pools = {"images": images.kept, "texts": texts.kept}
@@ -92,9 +93,9 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     excluded = [*images.excluded, *texts.excluded, selected["excluded"], *unused]
     failed = [*images.failed, *texts.failed, judged["failed"], contrasts["failed"], explained["failed"], torn]
 
-    rows = {"pairs": composed, **pools} | "Join" >> JoinAssets()
     out, dropped = str(kit.out), kit.tally("write dropped")
-    written = rows | "Write" >> WritePairs(kit.workspace, out, config.write, kit.tally("write"))
+    assets = AssetStore(kit.run_dir)
+    written = composed | "Write" >> WritePairs(kit.workspace, assets, out, config.write, kit.tally("write"))
     return (
         written,
         excluded
@@ -111,6 +112,7 @@ def image_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
     from pipelines.stages.dedupe import Dedupe
     from pipelines.stages.embed import Embed
     from pipelines.stages.ingest import IngestImages
+    from pipelines.stages.keep import Keep
     from pipelines.stages.screen import Screen
     from pipelines.stages.sources import ReadRows
 
@@ -133,7 +135,8 @@ def image_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
     embedded = single | "EmbedImages" >> Embed(
         kit.image_embedder, "image", kit.workspace, kit.tally("embed images")
     )
-    return _pool(embedded, [read, ingested, screened], copies)
+    kept = embedded["kept"] | "KeepImages" >> Keep(kit.run_dir)
+    return _pool(kept, [read, ingested, screened], copies, embedded["failed"])
 
 
 def text_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
@@ -141,6 +144,7 @@ def text_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
     from pipelines.stages.dedupe import Dedupe
     from pipelines.stages.embed import Embed
     from pipelines.stages.ingest import IngestTexts
+    from pipelines.stages.keep import Keep
     from pipelines.stages.screen import Screen
     from pipelines.stages.sources import ReadRows
 
@@ -161,13 +165,13 @@ def text_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
     embedded = single | "EmbedTexts" >> Embed(
         kit.text_embedder, "text", kit.workspace, kit.tally("embed texts")
     )
-    return _pool(embedded, [read, ingested, screened], copies)
+    kept = embedded["kept"] | "KeepTexts" >> Keep(kit.run_dir)
+    return _pool(kept, [read, ingested, screened], copies, embedded["failed"])
 
 
-def _pool(embedded: dict[str, Any], earlier: list[dict[str, Any]], copies: Any) -> Pool:
+def _pool(kept: Any, earlier: list[dict[str, Any]], copies: Any, failed: Any) -> Pool:
     excluded = [stage["excluded"] for stage in earlier]
-    failed = [stage["failed"] for stage in earlier]
-    return Pool(embedded["kept"], [*excluded, copies], [*failed, embedded["failed"]])
+    return Pool(kept, [*excluded, copies], [*(stage["failed"] for stage in earlier), failed])
 
 
 def parser() -> argparse.ArgumentParser:

@@ -27,7 +27,7 @@ from pipelines.stages.clusters import (
     near_texts,
     text_sketch,
 )
-from pipelines.stages.packing import bucket_of, pack, unpack
+from pipelines.storage.packing import bucket_of, pack, unpack
 from schemas.config import Dedupe as DedupeConfig
 from schemas.records import SPLITS, Excluded, ImageAsset, Split, TextAsset
 

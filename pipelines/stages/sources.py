@@ -10,7 +10,7 @@ import apache_beam as beam
 
 from generators.corpora import Row, Source
 from pipelines.progress import Tally
-from pipelines.stages.packing import pack, unpack
+from pipelines.storage.packing import pack, unpack
 from schemas.records import Excluded, Failed, RawAsset
 
 CHUNK = 256

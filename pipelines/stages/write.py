@@ -8,7 +8,6 @@ neither on the order of the elements nor on the number of workers.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -20,8 +19,9 @@ import pyarrow as pa
 from apache_beam.transforms import combiners
 
 from pipelines.progress import Tally
-from pipelines.stages.packing import bucket_of, pack, unpack
+from pipelines.storage.assets import AssetStore
 from pipelines.storage.blobs import BlobStore
+from pipelines.storage.packing import pack, unpack
 from pipelines.storage.shards import (
     KINDS,
     Row,
@@ -39,14 +39,6 @@ from schemas.tables import excluded_schema, failed_schema, pair_schema
 
 _CANDIDATE_COLUMNS = ("hazard", "mechanism", "scenario", "method")
 _JUDGED_COLUMNS = ("p_image", "p_text", "p_joint", "emergence", "judge")
-
-
-class PairRow(NamedTuple):
-    """A pair with its two assets: a row of `data/` before its pictures are read."""
-
-    pair: Pair
-    image: ImageAsset
-    text: TextAsset
 
 
 class DuplicateRowError(ValueError):
@@ -97,9 +89,10 @@ def row_of(pair: Pair, image: ImageAsset, text: TextAsset, blobs: BlobStore) -> 
     }
 
 
-def pair_table(blobs: BlobStore) -> Table:
+def pair_table(blobs: BlobStore, assets: AssetStore) -> Table:
     """`data/`: a shard series a split, sorted by the pair's id, which is unique."""
-    return Table("data", pair_schema(), _split_of, _id_of, _id_of, partial(_pair_row, blobs), unique=True)
+    row = partial(_pair_row, blobs, assets)
+    return Table("data", pair_schema(), _split_of, _id_of, _id_of, row, unique=True)
 
 
 def dropped_table(kind: Literal["excluded", "failed"]) -> Table:
@@ -147,18 +140,21 @@ class WriteShards(beam.PTransform[Any, Any]):
 
 
 class WritePairs(beam.PTransform[Any, Any]):
-    """`PairRow`s -> a `ShardFile` for each shard of `data/`.
+    """`Pair`s -> a `ShardFile` for each shard of `data/`.
 
     Args:
         workspace: Where the pictures are.
+        assets: Where what is known of each part is.
         directory: The dataset's directory.
         config: Rows a shard and rows a row group.
         tally: Counts `in` and `kept`.
     """
 
-    def __init__(self, workspace: Workspace, directory: str, config: Write, tally: Tally) -> None:
+    def __init__(
+        self, workspace: Workspace, assets: AssetStore, directory: str, config: Write, tally: Tally
+    ) -> None:
         super().__init__()
-        self._shards = WriteShards(pair_table(workspace.blobs()), directory, config, tally)
+        self._shards = WriteShards(pair_table(workspace.blobs(), assets), directory, config, tally)
 
     def expand(self, rows: Any) -> Any:
         """Write the pairs' shards."""
@@ -184,30 +180,6 @@ class WriteDropped(beam.PTransform[Any, Any]):
     def expand(self, rows: Any) -> Any:
         """Write the dropped rows' shards."""
         return rows | self._shards
-
-
-class JoinAssets(beam.PTransform[Any, Any]):
-    """`{"pairs": Pair, "images": ImageAsset, "texts": TextAsset}` -> a `PairRow` for every pair."""
-
-    def expand(self, parts: Any) -> Any:
-        """Join by image id, then by text id; only small records are shuffled."""
-        by_image = (
-            parts["pairs"] | "By image" >> beam.Map(_by_image),
-            parts["images"] | "Images" >> beam.Map(_by_id),
-        )
-        with_image = (
-            by_image
-            | "With images" >> beam.Flatten()
-            | "Join images" >> beam.GroupByKey()
-            | "With image" >> beam.FlatMap(_joined, _image_id)
-        )
-        by_text = (
-            with_image | "By text" >> beam.Map(_by_text),
-            parts["texts"] | "Texts" >> beam.Map(_by_id),
-        )
-        with_both = by_text | "With texts" >> beam.Flatten() | "Join texts" >> beam.GroupByKey()
-        joined = with_both | "With text" >> beam.FlatMap(_joined, _text_id)
-        return joined | "Rows" >> beam.Map(_pair_row_of)
 
 
 class _WriteShard(beam.DoFn):
@@ -278,16 +250,17 @@ def _asset_columns(modality: str, asset: ImageAsset | TextAsset) -> dict[str, An
     return {f"{modality}_{name}": value for name, value in columns.items()}
 
 
-def _split_of(row: PairRow) -> str:
-    return row.pair.judgement.candidate.split
+def _split_of(pair: Pair) -> str:
+    return pair.judgement.candidate.split
 
 
-def _id_of(row: PairRow) -> str:
-    return row.pair.judgement.candidate.id
+def _id_of(pair: Pair) -> str:
+    return pair.judgement.candidate.id
 
 
-def _pair_row(blobs: BlobStore, row: PairRow) -> dict[str, Any]:
-    return row_of(row.pair, row.image, row.text, blobs)
+def _pair_row(blobs: BlobStore, assets: AssetStore, pair: Pair) -> dict[str, Any]:
+    candidate = pair.judgement.candidate
+    return row_of(pair, *assets.get(candidate.image_id, candidate.text_id), blobs)
 
 
 def _always(kind: str, _: Excluded | Failed) -> str:
@@ -331,44 +304,3 @@ def _all_shards(counted: tuple[str, int]) -> Iterator[tuple[tuple[str, int], byt
     kind, shards = counted
     for index in range(shards):
         yield (kind, index), pack(shards)
-
-
-def _by_id(asset: ImageAsset | TextAsset) -> tuple[int, bytes]:
-    return bucket_of(asset.id), pack(asset)
-
-
-def _by_image(pair: Pair) -> tuple[int, bytes]:
-    return bucket_of(_image_id((pair,))), pack((pair,))
-
-
-def _by_text(with_image: tuple[Pair, ImageAsset]) -> tuple[int, bytes]:
-    return bucket_of(_text_id(with_image)), pack(with_image)
-
-
-def _image_id(user: tuple[Any, ...]) -> str:
-    return user[0].judgement.candidate.image_id
-
-
-def _text_id(user: tuple[Any, ...]) -> str:
-    return user[0].judgement.candidate.text_id
-
-
-def _joined(group: tuple[int, Iterable[bytes]], wanted: Callable[[Any], str]) -> Iterator[tuple[Any, ...]]:
-    """Each user of a bucket (a tuple that starts with its pair) with the asset that it wants added."""
-    users: list[tuple[Any, ...]] = []
-    assets: dict[str, list[Any]] = {}
-    for record in map(unpack, group[1]):
-        if isinstance(record, ImageAsset | TextAsset):
-            assets.setdefault(record.id, []).append(record)
-        else:
-            users.append(record)
-    uses = Counter(map(wanted, users))
-    for user in users:
-        found = assets.get(id := wanted(user), [])
-        if len(found) != 1:
-            raise ValueError(f"{uses[id]} pairs use asset {id}, of which there are {len(found)}, not one")
-        yield *user, found[0]
-
-
-def _pair_row_of(joined: tuple[Pair, ImageAsset, TextAsset]) -> PairRow:
-    return PairRow(*joined)

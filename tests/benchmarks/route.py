@@ -22,9 +22,11 @@ from pipelines.engine import choose_engine
 from pipelines.progress import Tally
 from pipelines.stages.dedupe import Dedupe
 from pipelines.stages.ingest import IngestImages, IngestTexts
-from pipelines.stages.packing import bucket_of
+from pipelines.stages.keep import Keep
 from pipelines.stages.sources import ReadRows
-from pipelines.stages.write import JoinAssets, PairRow, WritePairs
+from pipelines.stages.write import WritePairs
+from pipelines.storage.assets import AssetStore
+from pipelines.storage.packing import bucket_of
 from pipelines.storage.workspace import Workspace
 from schemas.config import BuildConfig
 from schemas.records import Candidate, ImageAsset, Judgement, Pair, Provenance, TextAsset
@@ -91,24 +93,35 @@ def whole_way(pipeline: Any, arguments: argparse.Namespace) -> Any:
     pools["texts"], _ = clean["kept"] | "Dedupe texts" >> Dedupe(
         CONFIG.dedupe, seed, "text", _tally("dedupe texts")
     )
-    rows = {"pairs": pools | HashPairs(), **pools} | JoinAssets()
-    return rows | WritePairs(workspace, str(arguments.out), CONFIG.write, _tally("write"))
+    run_dir = str(workspace.run_dir("route"))
+    pools = {name: pool | f"Keep {name}" >> Keep(run_dir) for name, pool in pools.items()}
+    return (
+        pools
+        | HashPairs()
+        | WritePairs(workspace, AssetStore(run_dir), str(arguments.out), CONFIG.write, _tally("write"))
+    )
 
 
 def write_only(pipeline: Any, arguments: argparse.Namespace) -> Any:
     """The stage `write` alone, over pictures that are in the blob store; returns the files."""
     workspace = Workspace(str(arguments.work))
     ids = sorted(path.name for path in workspace.blobs().root.glob("*/*"))[: arguments.count]
-    rows = pipeline | beam.Create(ids) | "Row" >> beam.Map(_row)
-    return rows | WritePairs(workspace, str(arguments.out), CONFIG.write, _tally("write"))
+    assets = AssetStore(str(workspace.run_dir("route")))
+    assets.put_many(asset for id in ids for asset in _assets(id))
+    pairs = (
+        pipeline | beam.Create(ids) | "Pair" >> beam.Map(lambda id: benign_pair(id, id, _words(id), "train"))
+    )
+    return pairs | WritePairs(workspace, assets, str(arguments.out), CONFIG.write, _tally("write"))
 
 
-def _row(id: str) -> PairRow:
+def _words(id: str) -> str:
+    return f"what is said of {id}"
+
+
+def _assets(id: str) -> tuple[ImageAsset, TextAsset]:
     provenance = Provenance("images", f"{id[:6]}.jpg", "retrieved")
-    words = f"what is said of {id}"
     image = ImageAsset(id, 320, 320, id, provenance, (), id, "train")
-    text = TextAsset(id, words, provenance, (), id, "train")
-    return PairRow(benign_pair(id, id, words, "train"), image, text)
+    return image, TextAsset(id, _words(id), provenance, (), id, "train")
 
 
 def _tally(stage: str) -> Tally:

@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import datasets
@@ -17,8 +17,6 @@ from pipelines.progress import Tally
 from pipelines.stages import write as write_stage
 from pipelines.stages.write import (
     DuplicateRowError,
-    JoinAssets,
-    PairRow,
     WriteDropped,
     WritePairs,
     dropped_table,
@@ -26,6 +24,7 @@ from pipelines.stages.write import (
     row_of,
     sorted_records,
 )
+from pipelines.storage.assets import AssetStore
 from pipelines.storage.shards import ShardFile, describe
 from pipelines.storage.workspace import Workspace
 from schemas.config import Write
@@ -56,6 +55,14 @@ def _jpeg(shade: int) -> bytes:
     return out.getvalue()
 
 
+class PairRow(NamedTuple):
+    """A pair with its two assets."""
+
+    pair: Pair
+    image: ImageAsset
+    text: TextAsset
+
+
 def _row(n: int, workspace: Workspace, split: str = "train", role: Any = "emergent") -> PairRow:
     image_id = workspace.blobs().put(_jpeg(n * 9))
     provenance = Provenance("pool", f"{n}.jpg", "generated", "CC0", "a cup", "tinyworld", "cup", n)
@@ -69,10 +76,17 @@ def _row(n: int, workspace: Workspace, split: str = "train", role: Any = "emerge
     return PairRow(Pair(judgement, role, id, "because", image_id), image, text)
 
 
+def _stored(rows: Sequence[PairRow], workspace: Workspace) -> AssetStore:
+    assets = AssetStore(str(workspace.run_dir("test")))
+    assets.put_many(asset for row in rows for asset in (row.image, row.text))
+    return assets
+
+
 def _write(rows: Sequence[PairRow], workspace: Workspace, directory: Path) -> list[ShardFile]:
     """Run the stage and return the files it reported, by reading the folder again."""
     with beam.Pipeline(FnApiRunner()) as pipeline:
-        files = pipeline | beam.Create(list(rows)) | WritePairs(workspace, str(directory), CONFIG, TALLY)
+        pairs = pipeline | beam.Create([row.pair for row in rows])
+        files = pairs | WritePairs(workspace, _stored(rows, workspace), str(directory), CONFIG, TALLY)
         files | beam.combiners.ToList() | beam.Map(_check, str(directory))
     return _described(directory)
 
@@ -133,7 +147,8 @@ def test_a_pair_is_not_written_with_another_pairs_image(workspace: Workspace) ->
 def test_two_rows_of_one_id_are_refused(workspace: Workspace) -> None:
     row = _row(1, workspace)
     with pytest.raises(DuplicateRowError, match=row.pair.judgement.candidate.id):
-        sorted_records([row, _row(2, workspace), row], pair_table(workspace.blobs()))
+        table = pair_table(workspace.blobs(), AssetStore(str(workspace.run_dir("test"))))
+        sorted_records([row.pair, _row(2, workspace).pair, row.pair], table)
 
 
 def test_shards_are_the_same_bytes_in_any_order_of_the_rows(workspace: Workspace, tmp_path: Path) -> None:
@@ -222,26 +237,9 @@ def test_sorting_dropped_rows_does_not_depend_on_their_order() -> None:
     assert sorted_records(rows, table) == sorted_records(rows[::-1], table)
 
 
-def _join(rows: Sequence[PairRow], images: Sequence[ImageAsset]) -> None:
-    with beam.Pipeline(FnApiRunner()) as pipeline:
-        parts = {
-            "pairs": pipeline | "Pairs" >> beam.Create([row.pair for row in rows]),
-            "images": pipeline | "Images" >> beam.Create(list(images)),
-            "texts": pipeline | "Texts" >> beam.Create([row.text for row in rows]),
-        }
-        parts | JoinAssets() | beam.combiners.ToList() | beam.Map(_check_joined, sorted(rows))
-
-
-def _check_joined(joined: list[PairRow], expected: list[PairRow]) -> None:
-    assert sorted(joined) == expected
-
-
-def test_pairs_meet_their_assets_and_unused_assets_go(workspace: Workspace) -> None:
-    rows = [_row(n, workspace) for n in range(4)]
-    _join(rows, [row.image for row in [*rows, _row(9, workspace)]])
-
-
-def test_a_pair_whose_image_is_missing_stops_the_build(workspace: Workspace) -> None:
-    rows = [_row(n, workspace) for n in range(2)]
-    with pytest.raises(Exception, match="1 pairs use asset"):
-        _join(rows, [rows[0].image])
+def test_a_pair_whose_image_was_not_kept_stops_the_build(workspace: Workspace, tmp_path: Path) -> None:
+    row = _row(1, workspace)
+    assets = AssetStore(str(tmp_path / "run"))
+    assets.put_many([row.text])
+    with pytest.raises(KeyError, match=f"no image {row.image.id}"):
+        pair_table(workspace.blobs(), assets).row_of(row.pair)

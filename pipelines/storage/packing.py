@@ -59,7 +59,7 @@ def _dictionary() -> bytes:
         Failed("text", id, "", "ingest", "OSError"),
     ]
     rows = [[RawAsset("", provenance)], *dropped, text, image, (pair, image, text)]
-    return b"pipelines.stages.write PairRow" + b"".join(pickle.dumps(row, 5) for row in rows)
+    return b"".join(pickle.dumps(row, 5) for row in rows)
 
 
 _DICTIONARY = _dictionary()

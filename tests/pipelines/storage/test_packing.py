@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.stages.packing import BUCKETS, bucket_of, pack, unpack
+from pipelines.storage.packing import BUCKETS, bucket_of, pack, unpack
 from schemas.records import Excluded, ImageAsset, Provenance, RawAsset, Score, TextAsset
 
 PROVENANCE = Provenance("pool", "a.jpg", "retrieved", caption="bad \udcff name", seed=7)
