@@ -57,7 +57,6 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     from pipelines.stages.select import Select
     from pipelines.stages.unused import Unused
     from pipelines.stages.write import WriteDropped, WritePairs
-    from pipelines.storage.assets import AssetStore
 
     images, texts = image_pool(pipeline, config, kit), text_pool(pipeline, config, kit)
     pools = {"images": images.kept, "texts": texts.kept}
@@ -93,18 +92,23 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     excluded = [*images.excluded, *texts.excluded, selected["excluded"], *unused]
     failed = [*images.failed, *texts.failed, judged["failed"], contrasts["failed"], explained["failed"], torn]
 
-    out, dropped = str(kit.out), kit.tally("write dropped")
-    assets = AssetStore(kit.run_dir)
-    written = composed | "Write" >> WritePairs(kit.workspace, assets, out, config.write, kit.tally("write"))
-    return (
-        written,
-        excluded
-        | "AllExcluded" >> beam.Flatten()
-        | "WriteExcluded" >> WriteDropped("excluded", out, config.write, dropped),
-        failed
-        | "AllFailed" >> beam.Flatten()
-        | "WriteFailed" >> WriteDropped("failed", out, config.write, dropped),
-    ) | "Files" >> beam.Flatten()
+    out, dropped, run = str(kit.out), kit.tally("write dropped"), kit.run_dir
+    rows = {
+        "Pairs": (
+            composed,
+            WritePairs(kit.workspace, out, config.write, run_dir=run, tally=kit.tally("write")),
+        ),
+        "Excluded": (
+            excluded | "AllExcluded" >> beam.Flatten(),
+            WriteDropped("excluded", out, config.write, run_dir=run, tally=dropped),
+        ),
+        "Failed": (
+            failed | "AllFailed" >> beam.Flatten(),
+            WriteDropped("failed", out, config.write, run_dir=run, tally=dropped),
+        ),
+    }
+    files = [collection | f"Write{name}" >> write for name, (collection, write) in rows.items()]
+    return files | "Files" >> beam.Flatten()
 
 
 def image_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
@@ -130,7 +134,7 @@ def image_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
         tally=kit.tally("screen images"),
     )
     single, copies = screened["kept"] | "DedupeImages" >> Dedupe(
-        config.dedupe, config.build.seed, "image", kit.tally("dedupe images")
+        config.dedupe, config.build.seed, "image", run_dir=kit.run_dir, tally=kit.tally("dedupe images")
     )
     embedded = single | "EmbedImages" >> Embed(
         kit.image_embedder, "image", kit.workspace, kit.tally("embed images")
@@ -160,7 +164,7 @@ def text_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
         tally=kit.tally("screen texts"),
     )
     single, copies = screened["kept"] | "DedupeTexts" >> Dedupe(
-        config.dedupe, config.build.seed, "text", kit.tally("dedupe texts")
+        config.dedupe, config.build.seed, "text", run_dir=kit.run_dir, tally=kit.tally("dedupe texts")
     )
     embedded = single | "EmbedTexts" >> Embed(
         kit.text_embedder, "text", kit.workspace, kit.tally("embed texts")

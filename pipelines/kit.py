@@ -26,7 +26,7 @@ class Kit(NamedTuple):
     """The parts of one build."""
 
     out: Path
-    run_dir: str
+    run_id: str
     workspace: Workspace
     images: ImageSource
     texts: Source
@@ -39,6 +39,11 @@ class Kit(NamedTuple):
     text_embedder: TextEmbedder
     judge: Judge
     rationaliser: Rationaliser
+
+    @property
+    def run_dir(self) -> str:
+        """The run's folder, which exists while the build runs."""
+        return str(self.workspace.run_dir(self.run_id))
 
     def tally(self, stage: str) -> Tally:
         """The counter of a stage."""
@@ -57,7 +62,7 @@ class Kit(NamedTuple):
         return {name: handler.fingerprint() for name, handler in handlers.items()}
 
 
-def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_dir: Path, engine: Engine) -> Kit:
+def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, engine: Engine) -> Kit:
     """Open the sources, read the scenarios and find the models.
 
     Raises:
@@ -72,7 +77,7 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_dir: Path
     screen_text = _threaded(config.screen.text_classifier, threads)
     kit = Kit(
         out=out,
-        run_dir=str(run_dir),
+        run_id=run_id,
         workspace=workspace,
         images=_images(config),
         texts=_texts(config),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,10 +57,9 @@ def prepare(config: BuildConfig, out: Path, work_dir: Path, engine: Engine) -> R
     check_flags(engine.flags)
     pipeline = engine.pipeline()
     workspace = Workspace(str(work_dir.resolve()))
-    run_dir = Path(workspace.root) / "runs" / f"{config.build.name}-{time.time_ns()}-{os.getpid()}"
-    kit = make_kit(config, out.resolve(), workspace, run_dir, engine)
+    run_id = f"{config.build.name}-{time.time_ns()}-{os.getpid()}"
+    kit = make_kit(config, out.resolve(), workspace, run_id, engine)
     kit.out.mkdir(parents=True, exist_ok=True)
-    run_dir.mkdir(parents=True)
     return Ready(config, kit, engine, pipeline)
 
 
@@ -71,10 +69,8 @@ def run_build(ready: Ready) -> int:
     Returns:
         0, or 1 if the rows that went in are not the rows that came out.
     """
-    try:
+    with ready.kit.workspace.run(ready.kit.run_id):
         return _run_build(ready)
-    finally:
-        shutil.rmtree(ready.kit.run_dir, ignore_errors=True)
 
 
 def _run_build(ready: Ready) -> int:

@@ -1,8 +1,8 @@
 """Write: pairs, excluded and failed rows in, Parquet shards and a `ShardFile` for each out; drops nothing.
 
-Rows are counted, hashed to shards and grouped as small records; a group is then sorted and written by one
-DoFn, which reads image bytes from the blob store a row group at a time. So the bytes of a shard depend
-neither on the order of the elements nor on the number of workers.
+Rows are put on disk in the order of a hash, of which each shard holds a range; one DoFn sorts and writes a
+shard, reading image bytes from the blob store a row group at a time. So the bytes of a shard depend neither on
+the order of the elements nor on the number of workers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.transforms import combiners
 
 from pipelines.progress import Tally
+from pipelines.stages.spill import Spill
 from pipelines.storage.assets import AssetStore
 from pipelines.storage.blobs import BlobStore
 from pipelines.storage.packing import pack, unpack
@@ -27,11 +27,13 @@ from pipelines.storage.shards import (
     Row,
     ShardFile,
     describe,
+    place_of,
+    places_of,
     shard_count,
-    shard_of,
     shard_path,
     write_shard,
 )
+from pipelines.storage.spill import Group, SpillFile, Value
 from pipelines.storage.workspace import Workspace
 from schemas.config import Write
 from schemas.records import Excluded, Failed, ImageAsset, Pair, TextAsset
@@ -103,6 +105,14 @@ def dropped_table(kind: Literal["excluded", "failed"]) -> Table:
     )
 
 
+class Shard(NamedTuple):
+    """One file to write: its number in a series of how many, and the records of the whole series."""
+
+    number: int
+    shards: int
+    series: Group
+
+
 class WriteShards(beam.PTransform[Any, Any]):
     """Records of a table -> a `ShardFile` for each file written; no records, no files.
 
@@ -110,33 +120,27 @@ class WriteShards(beam.PTransform[Any, Any]):
         table: Which table, and how its records become rows.
         directory: The dataset's directory.
         config: Rows a shard and rows a row group.
+        run_dir: The run's folder, where the records are sorted into shards.
         tally: Counts `in` and `kept` as rows are written.
     """
 
-    def __init__(self, table: Table, directory: str, config: Write, tally: Tally) -> None:
+    def __init__(self, table: Table, directory: str, config: Write, *, run_dir: str, tally: Tally) -> None:
         super().__init__()
         self._table = table
         self._rows_per_shard = config.rows_per_shard
-        self._write = _WriteShard(table, directory, config.row_group, tally)
+        self._records = SpillFile(Path(run_dir) / f"write-{table.folder}.sqlite")
+        self._write = _WriteShard(table, self._records, directory, config.row_group, tally)
         self._tally = tally
 
     def expand(self, records: Any) -> Any:
-        """Count, shard, group and write."""
-        rows = records | "Kind" >> beam.Map(_with_kind, self._table)
-        shards = (
-            rows
-            | "Kinds" >> beam.Keys()
-            | "Count" >> combiners.Count.PerElement()
-            | "Shards" >> beam.Map(_count_shards, self._rows_per_shard, self._tally)
+        """Put the records on disk, which counts them, and write shard by shard."""
+        return (
+            records
+            | "Spill" >> Spill(self._records, partial(_value, self._table))
+            | "Shards" >> beam.FlatMap(_shards, self._rows_per_shard, self._tally)
+            | "Spread" >> beam.Reshuffle()
+            | "Write" >> beam.ParDo(self._write)
         )
-        counts = beam.pvalue.AsDict(shards)
-        # Every shard gets a group, also one that no row hashes to, so that the series has no gap.
-        members = (
-            rows | "Shard" >> beam.Map(_to_shard, self._table, counts),
-            shards | "All shards" >> beam.FlatMap(_all_shards),
-        )
-        grouped = members | beam.Flatten() | "Group" >> beam.GroupByKey()
-        return grouped | "Write" >> beam.ParDo(self._write)
 
 
 class WritePairs(beam.PTransform[Any, Any]):
@@ -144,17 +148,18 @@ class WritePairs(beam.PTransform[Any, Any]):
 
     Args:
         workspace: Where the pictures are.
-        assets: Where what is known of each part is.
         directory: The dataset's directory.
         config: Rows a shard and rows a row group.
+        run_dir: The run's folder, where the `AssetStore` has what is known of each part.
         tally: Counts `in` and `kept`.
     """
 
     def __init__(
-        self, workspace: Workspace, assets: AssetStore, directory: str, config: Write, tally: Tally
+        self, workspace: Workspace, directory: str, config: Write, *, run_dir: str, tally: Tally
     ) -> None:
         super().__init__()
-        self._shards = WriteShards(pair_table(workspace.blobs(), assets), directory, config, tally)
+        table = pair_table(workspace.blobs(), AssetStore(run_dir))
+        self._shards = WriteShards(table, directory, config, run_dir=run_dir, tally=tally)
 
     def expand(self, rows: Any) -> Any:
         """Write the pairs' shards."""
@@ -168,14 +173,21 @@ class WriteDropped(beam.PTransform[Any, Any]):
         kind: Which of the two.
         directory: The dataset's directory.
         config: Rows a shard and rows a row group.
+        run_dir: The run's folder.
         tally: Counts `in` and `kept`.
     """
 
     def __init__(
-        self, kind: Literal["excluded", "failed"], directory: str, config: Write, tally: Tally
+        self,
+        kind: Literal["excluded", "failed"],
+        directory: str,
+        config: Write,
+        *,
+        run_dir: str,
+        tally: Tally,
     ) -> None:
         super().__init__()
-        self._shards = WriteShards(dropped_table(kind), directory, config, tally)
+        self._shards = WriteShards(dropped_table(kind), directory, config, run_dir=run_dir, tally=tally)
 
     def expand(self, rows: Any) -> Any:
         """Write the dropped rows' shards."""
@@ -185,20 +197,23 @@ class WriteDropped(beam.PTransform[Any, Any]):
 class _WriteShard(beam.DoFn):
     """Sorts the records of one shard and writes its file."""
 
-    def __init__(self, table: Table, directory: str, row_group: int, tally: Tally) -> None:
+    def __init__(
+        self, table: Table, records: SpillFile, directory: str, row_group: int, tally: Tally
+    ) -> None:
         self._table = table
+        self._records = records
         self._directory = directory
         self._row_group = row_group
         self._tally = tally
 
-    def process(self, group: tuple[tuple[str, int], Iterable[bytes]]) -> Iterator[ShardFile]:
-        (kind, index), members = group
-        shards, records = _split_members(map(unpack, members))
-        path = shard_path(self._table.folder, kind, index, shards)
-        records = sorted_records(records, self._table)
+    def process(self, shard: Shard) -> Iterator[ShardFile]:
+        number, shards, series = shard
+        path = shard_path(self._table.folder, series.key, number, shards)
+        members = map(unpack, self._records.read(series, *places_of(number, shards)))
+        records = sorted_records(members, self._table)
         directory = Path(self._directory)
         rows = write_shard(directory / path, self._table.schema, self._rows(records), self._row_group)
-        yield describe(directory, path, kind, rows)
+        yield describe(directory, path, series.key, rows)
 
     def finish_bundle(self) -> None:
         self._tally.flush()
@@ -209,17 +224,6 @@ class _WriteShard(beam.DoFn):
             self._tally.count("in")
             self._tally.count("kept")
             yield row
-
-
-def _split_members(members: Iterable[Any]) -> tuple[int, list[Any]]:
-    """The number of shards in the series, and the records."""
-    shards, records = 0, []
-    for member in members:
-        if isinstance(member, int):
-            shards = member
-        else:
-            records.append(member)
-    return shards, records
 
 
 def sorted_records(records: Iterable[Any], table: Table) -> list[Any]:
@@ -279,28 +283,16 @@ def _dropped_row(row: Excluded | Failed) -> dict[str, Any]:
     return row._asdict()
 
 
-def _with_kind(record: Any, table: Table) -> tuple[str, bytes]:
-    kind = table.kind_of(record)
+def _value(table: Table, record: Any) -> Value:
+    kind, key = table.kind_of(record), table.key_of(record)
     if kind not in KINDS[table.folder]:
         expected = ", ".join(KINDS[table.folder])
-        raise ValueError(f"{table.folder}/ has no {kind!r} (only {expected}): {table.key_of(record)}")
-    return kind, pack(record)
+        raise ValueError(f"{table.folder}/ has no {kind!r} (only {expected}): {key}")
+    return Value(kind, place_of(key), pack(record))
 
 
-def _count_shards(counted: tuple[str, int], rows_per_shard: int, tally: Tally) -> tuple[str, int]:
-    kind, rows = counted
-    tally.expect(rows)
-    return kind, shard_count(rows, rows_per_shard)
-
-
-def _to_shard(
-    keyed: tuple[str, bytes], table: Table, shards: dict[str, int]
-) -> tuple[tuple[str, int], bytes]:
-    kind, packed = keyed
-    return (kind, shard_of(table.key_of(unpack(packed)), shards[kind])), packed
-
-
-def _all_shards(counted: tuple[str, int]) -> Iterator[tuple[tuple[str, int], bytes]]:
-    kind, shards = counted
-    for index in range(shards):
-        yield (kind, index), pack(shards)
+def _shards(series: Group, rows_per_shard: int, tally: Tally) -> Iterator[Shard]:
+    tally.expect(series.size)
+    shards = shard_count(series.size, rows_per_shard)
+    for number in range(shards):
+        yield Shard(number, shards, series)

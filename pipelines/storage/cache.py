@@ -9,7 +9,6 @@ import json
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -20,11 +19,12 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.storage.database import open_database, transaction
+
 if TYPE_CHECKING:
     from pipelines.storage.workspace import Workspace
 
-BUSY_SECONDS = 60.0
-"""How long a process waits for another one's write."""
+SCHEMA = "CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, value BLOB NOT NULL)"
 KEYS_PER_QUERY = 500
 """SQLite caps the variables of a statement; this also bounds what one query holds in memory."""
 
@@ -66,7 +66,7 @@ class InferenceCache:
         """Store results in one transaction; keys that are stored already keep their value."""
         if not results:
             return
-        with self._connected() as connection, _transaction(connection):
+        with self._connected() as connection, transaction(connection):
             # Not INSERT OR IGNORE, which would also drop a row whose value is None without a word.
             statement = "INSERT INTO results VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
             connection.executemany(statement, results.items())
@@ -87,41 +87,8 @@ class InferenceCache:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if self._connection is None:
-                self._connection = _open(self.path)
+                self._connection = open_database(self.path, SCHEMA)
             yield self._connection
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Open or make the database, waiting while another process does the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beam may set a DoFn up in one thread and run it in another; the cache's own lock serialises them.
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, value BLOB NOT NULL)"
-            )
-            return connection
-        except sqlite3.OperationalError as error:
-            # Turning on WAL ignores the busy timeout, so two first users of a file can meet here.
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                connection.close()
-                raise
-            time.sleep(0.02)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

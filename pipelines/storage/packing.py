@@ -24,8 +24,6 @@ from schemas.records import (
     TextAsset,
 )
 
-BUCKETS = 1024
-"""Groups that a join works in: a record of its own for each id would cost more memory than the records."""
 _LEVEL, _WINDOW, _MEMORY = 1, -13, 6
 
 
@@ -41,9 +39,9 @@ def unpack(packed: bytes) -> Any:
     return pickle.loads(data)  # noqa: S301 - bytes that `pack` made in this run, as Beam's own coders do
 
 
-def bucket_of(id: str) -> int:
-    """The group that an id is joined in, in [0, `BUCKETS`)."""
-    return zlib.crc32(id.encode("utf-8", "backslashreplace")) % BUCKETS
+def bucket_of(id: str, buckets: int) -> int:
+    """The group that an id falls into, in [0, `buckets`)."""
+    return zlib.crc32(id.encode("utf-8", "backslashreplace")) % buckets
 
 
 def _dictionary() -> bytes:

@@ -50,10 +50,15 @@ def shard_count(rows: int, rows_per_shard: int) -> int:
     return -(-rows // rows_per_shard)
 
 
-def shard_of(key: str, shards: int) -> int:
-    """The shard of a row, by the first 64 bits of the key's sha256."""
-    digest = hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()
-    return int(digest[:16], 16) % shards
+def place_of(key: str) -> str:
+    """Where a row comes in its series: the first 64 bits of the key's sha256, as 16 hex digits."""
+    return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def places_of(index: int, shards: int) -> tuple[str, str | None]:
+    """The places that a shard holds, from the first one to before the second (None: to the end)."""
+    low, high = (-(-(number << 64) // shards) for number in (index, index + 1))
+    return f"{low:016x}", f"{high:016x}" if index + 1 < shards else None
 
 
 def shard_path(folder: str, kind: str, index: int, shards: int) -> str:

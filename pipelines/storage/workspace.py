@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,10 +31,37 @@ class Workspace(NamedTuple):
         return InferenceCache(Path(self.root) / "cache" / f"{_checked(fingerprint)}.sqlite")
 
     def run_dir(self, run_id: str) -> Path:
-        """The directory of one run's progress, made if need be; ValueError if the id cannot be a name."""
-        path = Path(self.root) / "runs" / _checked(run_id)
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        """Where one run keeps its progress and what it spills; ValueError if the id cannot be a name."""
+        return Path(self.root) / "runs" / _checked(run_id)
+
+    @contextmanager
+    def run(self, run_id: str) -> Iterator[Path]:
+        """The directory of a run while it lasts; what killed runs left is removed first.
+
+        A run holds the lock of its directory, so that others tell it from a killed one on any machine that
+        shares the disk.
+        """
+        path = self.run_dir(run_id)
+        runs = path.parent
+        runs.mkdir(parents=True, exist_ok=True)
+        with (runs / "lock").open("a") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            _remove_dead(runs)
+            path.mkdir()
+            lock = (path / "lock").open("a")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            lock.close()
+
+
+def _remove_dead(runs: Path) -> None:
+    for path in (path for path in runs.iterdir() if path.is_dir()):
+        with suppress(BlockingIOError), (path / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _checked(name: str) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from pipelines.stages.dedupe import Dedupe
 from pipelines.stages.ingest import IngestImages, IngestTexts
 from pipelines.stages.keep import Keep
 from pipelines.stages.sources import ReadRows
+from pipelines.stages.spill import Spill
 from pipelines.stages.write import WritePairs
 from pipelines.storage.assets import AssetStore
-from pipelines.storage.packing import bucket_of
+from pipelines.storage.packing import bucket_of, pack, unpack
+from pipelines.storage.spill import Group, SpillFile, Value
 from pipelines.storage.workspace import Workspace
 from schemas.config import BuildConfig
 from schemas.records import Candidate, ImageAsset, Judgement, Pair, Provenance, TextAsset
@@ -34,38 +36,36 @@ from schemas.records import Candidate, ImageAsset, Judgement, Pair, Provenance, 
 CONFIG = BuildConfig()
 GROUPS = 8
 """Pieces of a split in which images are paired with texts."""
-Key = tuple[str, int]
 
 
 class HashPairs(beam.PTransform[Any, Any]):
     """`{"images", "texts"}` of assets -> a benign `Pair` for every image with some text of its split."""
 
+    def __init__(self, run_dir: str) -> None:
+        super().__init__()
+        self._file = SpillFile(Path(run_dir) / "parts.sqlite")
+
     def expand(self, pools: dict[str, Any]) -> Any:
-        """Group ids and texts by split and hash, and pair them off."""
-        keyed = (
-            pools["images"] | "Image ids" >> beam.Map(_image_part),
-            pools["texts"] | "Text parts" >> beam.Map(_text_part),
-        )
-        return keyed | beam.Flatten() | beam.GroupByKey() | "Pair off" >> beam.FlatMap(pair_off)
+        """Group the assets by split and hash, and pair them off."""
+        assets = pools.values() | beam.Flatten()
+        groups = assets | Spill(self._file, _part)
+        return groups | "Pair off" >> beam.FlatMap(pair_off, self._file)
 
 
-def _image_part(asset: ImageAsset) -> tuple[Key, bytes]:
-    return (asset.split, bucket_of(asset.id) % GROUPS), asset.id.encode()
+def _part(asset: ImageAsset | TextAsset) -> Value:
+    group = f"{asset.split}:{bucket_of(asset.id, GROUPS)}"
+    kind, text = ("image", "") if isinstance(asset, ImageAsset) else ("text", asset.text)
+    return Value(group, f"{kind}:{asset.id}", pack((kind, asset.id, text)))
 
 
-def _text_part(asset: TextAsset) -> tuple[Key, bytes]:
-    return (asset.split, bucket_of(asset.id) % GROUPS), f"{asset.id} {asset.text}".encode()
-
-
-def pair_off(group: tuple[Key, Iterable[bytes]]) -> Iterator[Pair]:
+def pair_off(group: Group, file: SpillFile) -> Iterator[Pair]:
     """Pair every image of a group with one of its texts, in turn."""
-    (split, _), parts = group
-    split_parts = [part.decode().partition(" ") for part in sorted(parts)]
-    texts = [(id, text) for id, space, text in split_parts if space]
-    images = [id for id, space, _ in split_parts if not space]
+    parts = [unpack(data) for data in file.read(group)]
+    texts = [(id, text) for kind, id, text in parts if kind == "text"]
+    images = [id for kind, id, _ in parts if kind == "image"]
     for place, image_id in enumerate(images):
         text_id, text = texts[place % len(texts)]
-        yield benign_pair(image_id, text_id, text, split)
+        yield benign_pair(image_id, text_id, text, group.key.partition(":")[0])
 
 
 def benign_pair(image_id: str, text_id: str, text: str, split: str) -> Pair:
@@ -87,31 +87,31 @@ def whole_way(pipeline: Any, arguments: argparse.Namespace) -> Any:
     raw_texts = pipeline | "Texts" >> ReadRows(texts, limit, _tally("ingest texts"))
     clean = raw_texts["kept"] | IngestTexts(CONFIG.ingest, tally=_tally("ingest texts"))
     pools: dict[str, Any] = {}
+    run_dir = str(workspace.run_dir("route"))
     pools["images"], _ = stored["kept"] | "Dedupe images" >> Dedupe(
-        CONFIG.dedupe, seed, "image", _tally("dedupe images")
+        CONFIG.dedupe, seed, "image", run_dir=run_dir, tally=_tally("dedupe images")
     )
     pools["texts"], _ = clean["kept"] | "Dedupe texts" >> Dedupe(
-        CONFIG.dedupe, seed, "text", _tally("dedupe texts")
+        CONFIG.dedupe, seed, "text", run_dir=run_dir, tally=_tally("dedupe texts")
     )
-    run_dir = str(workspace.run_dir("route"))
     pools = {name: pool | f"Keep {name}" >> Keep(run_dir) for name, pool in pools.items()}
-    return (
-        pools
-        | HashPairs()
-        | WritePairs(workspace, AssetStore(run_dir), str(arguments.out), CONFIG.write, _tally("write"))
-    )
+    return pools | HashPairs(run_dir) | _write(workspace, run_dir, arguments)
 
 
 def write_only(pipeline: Any, arguments: argparse.Namespace) -> Any:
     """The stage `write` alone, over pictures that are in the blob store; returns the files."""
     workspace = Workspace(str(arguments.work))
     ids = sorted(path.name for path in workspace.blobs().root.glob("*/*"))[: arguments.count]
-    assets = AssetStore(str(workspace.run_dir("route")))
-    assets.put_many(asset for id in ids for asset in _assets(id))
+    run_dir = str(workspace.run_dir("write"))
+    AssetStore(run_dir).put_many(asset for id in ids for asset in _assets(id))
     pairs = (
         pipeline | beam.Create(ids) | "Pair" >> beam.Map(lambda id: benign_pair(id, id, _words(id), "train"))
     )
-    return pairs | WritePairs(workspace, assets, str(arguments.out), CONFIG.write, _tally("write"))
+    return pairs | _write(workspace, run_dir, arguments)
+
+
+def _write(workspace: Workspace, run_dir: str, arguments: argparse.Namespace) -> WritePairs:
+    return WritePairs(workspace, str(arguments.out), CONFIG.write, run_dir=run_dir, tally=_tally("write"))
 
 
 def _words(id: str) -> str:

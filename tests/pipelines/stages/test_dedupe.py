@@ -78,7 +78,9 @@ def _dedupe(
     with tempfile.TemporaryDirectory() as folder:
         with beam.Pipeline(runner=FnApiRunner(), options=options) as pipeline:
             pool = pipeline | beam.Create(assets, reshuffle=workers > 1)
-            kept, excluded = pool | Dedupe(CONFIG, 7, modality, Tally("", "dedupe"), shards)
+            tally = Tally("", "dedupe")
+            dedupe = Dedupe(CONFIG, 7, modality, run_dir=f"{folder}/run", tally=tally, shards=shards)
+            kept, excluded = pool | dedupe
             assert_that(kept, partial(_store, f"{folder}/kept"), "kept")
             assert_that(excluded, partial(_store, f"{folder}/excluded"), "excluded")
         record = ImageAsset if modality == "image" else TextAsset

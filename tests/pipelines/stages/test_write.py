@@ -76,17 +76,18 @@ def _row(n: int, workspace: Workspace, split: str = "train", role: Any = "emerge
     return PairRow(Pair(judgement, role, id, "because", image_id), image, text)
 
 
-def _stored(rows: Sequence[PairRow], workspace: Workspace) -> AssetStore:
-    assets = AssetStore(str(workspace.run_dir("test")))
-    assets.put_many(asset for row in rows for asset in (row.image, row.text))
-    return assets
+def _stored(rows: Sequence[PairRow], workspace: Workspace) -> str:
+    run_dir = str(workspace.run_dir("test"))
+    AssetStore(run_dir).put_many(asset for row in rows for asset in (row.image, row.text))
+    return run_dir
 
 
 def _write(rows: Sequence[PairRow], workspace: Workspace, directory: Path) -> list[ShardFile]:
     """Run the stage and return the files it reported, by reading the folder again."""
     with beam.Pipeline(FnApiRunner()) as pipeline:
         pairs = pipeline | beam.Create([row.pair for row in rows])
-        files = pairs | WritePairs(workspace, _stored(rows, workspace), str(directory), CONFIG, TALLY)
+        run_dir = _stored(rows, workspace)
+        files = pairs | WritePairs(workspace, str(directory), CONFIG, run_dir=run_dir, tally=TALLY)
         files | beam.combiners.ToList() | beam.Map(_check, str(directory))
     return _described(directory)
 
@@ -172,7 +173,7 @@ def test_rows_are_sorted_by_id_and_every_shard_of_a_series_exists(
 def test_a_shard_to_which_no_row_hashes_is_written_empty(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write_stage, "shard_of", lambda key, shards: 0)
+    monkeypatch.setattr(write_stage, "place_of", lambda key: "0" * 16)
     files = _write([_row(n, workspace) for n in range(5)], workspace, tmp_path / "d")
     assert [file.rows for file in files] == [5, 0]
     loaded = datasets.load_dataset(str(tmp_path / "d"), cache_dir=str(tmp_path / "hf"))
@@ -216,7 +217,8 @@ def test_dropped_rows_may_repeat_and_are_sorted_by_all_columns(tmp_path: Path) -
     ]
     with beam.Pipeline(FnApiRunner()) as pipeline:
         config = Write(rows_per_shard=100)
-        _ = pipeline | beam.Create(rows) | WriteDropped("excluded", str(tmp_path), config, TALLY)
+        write = WriteDropped("excluded", str(tmp_path), config, run_dir=str(tmp_path / "run"), tally=TALLY)
+        _ = pipeline | beam.Create(rows) | write
     table = pq.read_table(tmp_path / "excluded/excluded-00000-of-00001.parquet")
     assert table.column("name").to_pylist() == ["bad\\udcff\nname", "2", "2", "2"]
     assert table.column("score").to_pylist() == [None, None, None, 0.9]
@@ -225,7 +227,8 @@ def test_dropped_rows_may_repeat_and_are_sorted_by_all_columns(tmp_path: Path) -
 def test_failed_rows_have_shards_of_their_own(tmp_path: Path) -> None:
     rows = [Failed("image", "", f"{n}.png", "ingest", "OSError", "truncated") for n in range(10)]
     with beam.Pipeline(FnApiRunner()) as pipeline:
-        _ = pipeline | beam.Create(rows) | WriteDropped("failed", str(tmp_path), CONFIG, TALLY)
+        write = WriteDropped("failed", str(tmp_path), CONFIG, run_dir=str(tmp_path / "run"), tally=TALLY)
+        _ = pipeline | beam.Create(rows) | write
     paths = sorted((tmp_path / "failed").iterdir())
     assert [path.name for path in paths] == [f"failed-{i:05}-of-00003.parquet" for i in range(3)]
     assert sum(pq.read_metadata(path).num_rows for path in paths) == 10

@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.storage import shards
-from pipelines.storage.shards import describe, remove_stale, shard_count, shard_of, shard_path, write_shard
+from pipelines.storage.shards import (
+    describe,
+    place_of,
+    places_of,
+    remove_stale,
+    shard_count,
+    shard_path,
+    write_shard,
+)
 from schemas.tables import excluded_schema, failed_schema, pair_schema
 
 SCHEMA = failed_schema()
@@ -28,13 +36,23 @@ def test_as_many_shards_as_the_rows_need() -> None:
 
 
 @given(st.text(), st.integers(1, 50))
-def test_every_key_has_a_shard_that_stays(key: str, n: int) -> None:
-    assert 0 <= shard_of(key, n) < n
-    assert shard_of(key, n) == shard_of(key, n)
+def test_every_key_is_in_one_shard(key: str, n: int) -> None:
+    place = place_of(key)
+    ranges = [places_of(number, n) for number in range(n)]
+    assert sum(low <= place and (high is None or place < high) for low, high in ranges) == 1
 
 
-def test_a_shard_is_known_by_the_first_64_bits_of_the_sha256() -> None:
-    assert shard_of("a", 1000) == 0xCA978112CA1BBDCA % 1000
+def test_a_place_is_the_first_64_bits_of_the_sha256() -> None:
+    assert place_of("a") == "ca978112ca1bbdca"
+
+
+def test_the_shards_of_a_series_follow_one_another_and_are_alike_in_size() -> None:
+    assert [places_of(number, 4) for number in range(4)] == [
+        ("0000000000000000", "4000000000000000"),
+        ("4000000000000000", "8000000000000000"),
+        ("8000000000000000", "c000000000000000"),
+        ("c000000000000000", None),
+    ]
 
 
 def test_names_are_those_of_the_hub() -> None:
