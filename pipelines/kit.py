@@ -17,6 +17,7 @@ from pipelines.models.screening import ImageScreener, TextScreener
 from pipelines.progress import Tally
 from pipelines.storage.workspace import Workspace
 from schemas.config import BUILTIN, BuildConfig, Model
+from schemas.policy import load_policy
 from schemas.records import Scenario
 
 TINYWORLD = "tinyworld"
@@ -70,9 +71,11 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         ScenarioError: The scenarios cannot be used.
         ClosedHazardError: A scenario asks for a closed hazard.
         ModelMissingError: A model's folder is not there.
+        PolicyError: The judge's policy cannot be used.
     """
     threads = max(1, (os.cpu_count() or 1) // engine.workers)
     clip, judge = _threaded(config.embed.model, threads), _threaded(config.judge.model, threads)
+    policy = load_policy(config.judge.policy)
     screen_image = _threaded(config.screen.image_classifier, threads)
     screen_text = _threaded(config.screen.text_classifier, threads)
     kit = Kit(
@@ -88,8 +91,8 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         text_screener=TextScreener(screen_text, config.screen.harmful_labels),
         image_embedder=ImageEmbedder(clip, workspace),
         text_embedder=TextEmbedder(clip),
-        judge=Judge(judge, workspace),
-        rationaliser=Rationaliser(judge, workspace),
+        judge=Judge(judge, policy, workspace),
+        rationaliser=Rationaliser(judge, policy, workspace),
     )
     kit.fingerprints()
     return kit

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 
+Device = Literal["auto", "cpu", "cuda"]
+"""`auto` is the GPU if there is one."""
+DType = Literal["float32", "bfloat16", "float16"]
 BUILTIN = "builtin:"
 """Prefix of a model that ships with the package, as in `builtin:tinyworld/judge`."""
 
@@ -34,12 +37,76 @@ class Model(Section):
     threads: int = Field(
         default=0, ge=0, description="CPU threads of the model; 0 means all cores of the process"
     )
+    device: Device = "auto"
+    dtype: DType = "float32"
 
     @model_validator(mode="after")
     def _hub_ids_are_pinned(self) -> Model:
-        local = self.path.startswith((BUILTIN, "/", "./", "../", "~")) or Path(self.path).is_dir()
-        if not local and not self.revision:
-            raise ValueError(f"the hub model {self.path!r} needs a pinned `revision`")
+        _check_pinned(self.path, self.revision)
+        return self
+
+
+def _check_pinned(path: str, revision: str) -> None:
+    local = path.startswith((BUILTIN, "/", "./", "../", "~")) or Path(path).is_dir()
+    if not local and not revision:
+        raise ValueError(f"the hub model {path!r} needs a pinned `revision`")
+
+
+class Endpoint(Section):
+    """An OpenAI-compatible server: vLLM, llama.cpp, `transformers serve`, or a hosted one."""
+
+    url: str = Field(pattern=r"^https?://", description="up to and with `/v1`")
+    model: str = Field(min_length=1, description="the model's name on that server")
+    key: str = Field(
+        default="OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="name of the environment variable that holds the key; unset means no key",
+    )
+    concurrency: Count = Field(default=8, description="requests under way at once")
+    attempts: Count = Field(default=6, description="tries of one request, with growing waits between them")
+    timeout: float = Field(default=120.0, gt=0, description="seconds that one try may take")
+
+
+class Diffusion(Section):
+    """A diffusers text-to-image pipeline that draws the image queries of the scenarios."""
+
+    path: str = Field(min_length=1)
+    revision: str = ""
+    device: Device = "auto"
+    dtype: DType = "float32"
+    steps: Count = 30
+    guidance: float = Field(default=5.0, ge=0)
+    width: int = Field(default=512, ge=64, multiple_of=8)
+    height: int = Field(default=512, ge=64, multiple_of=8)
+    negative_prompt: str = ""
+    batch_size: Count = 4
+    per_query: Count = Field(default=8, description="images drawn for every image query")
+    offload: Literal["none", "model", "sequential"] = "none"
+    attention_slicing: bool = False
+    vae_slicing: bool = False
+    compile: bool = False
+
+    @model_validator(mode="after")
+    def _hub_ids_are_pinned(self) -> Diffusion:
+        _check_pinned(self.path, self.revision)
+        return self
+
+
+class Language(Section):
+    """A chat model that writes what people say: a transformers model, or a server."""
+
+    model: Model | None = None
+    endpoint: Endpoint | None = None
+    temperature: float = Field(default=0.9, ge=0, le=2)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    max_tokens: Count = 200
+    attempts: Count = Field(default=3, description="tries at an answer of the form asked for")
+    per_query: Count = Field(default=8, description="texts written for every text query")
+
+    @model_validator(mode="after")
+    def _one_back_end(self) -> Language:
+        if (self.model is None) == (self.endpoint is None):
+            raise ValueError("give either `model` or `endpoint`")
         return self
 
 
@@ -141,9 +208,19 @@ class Pair(Section):
 
 
 class Judge(Section):
-    """The vision-language model that gives the probability of harm."""
+    """The vision-language model that gives the probability of harm: a transformers model, or a server."""
 
     model: Model = Model(path="builtin:tinyworld/judge")
+    endpoint: Endpoint | None = Field(default=None, description="if given, asked instead of `model`")
+    policy: str = Field(
+        default="tinyworld", min_length=1, description="`tinyworld`, `everyday`, or the path of a TOML file"
+    )
+    temperature: float = Field(
+        default=1.0,
+        gt=0,
+        le=20,
+        description="divides the logit of every probability; see pipelines.calibrate",
+    )
 
 
 class Contrast(Section):

@@ -11,6 +11,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
 from pipelines.models.batches import map_batches
+from pipelines.models.devices import moved, placed
 from pipelines.models.resolve import fingerprint, model_folder
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
@@ -40,7 +41,7 @@ class ImageEmbedder(ModelHandler[str, bytes, DualEncoder]):
         return fingerprint("clip-image", self._model)
 
     def load_model(self) -> DualEncoder:
-        """Load the dual encoder in single precision."""
+        """Load the dual encoder."""
         return load_dual_encoder(self._model)
 
     def run_inference(
@@ -55,7 +56,8 @@ class ImageEmbedder(ModelHandler[str, bytes, DualEncoder]):
         def encode(ids: list[str]) -> list[bytes]:
             images = [model.preprocess(Image.open(io.BytesIO(blobs.get(i)))) for i in ids]
             with torch.inference_mode():
-                return _vectors(model.model.encode_image(torch.stack(images), normalize=True))
+                inputs = moved({"image": torch.stack(images)}, model.model)
+                return _vectors(model.model.encode_image(**inputs, normalize=True))
 
         return map_batches(encode, batch, size=self._model.batch_size, threads=self._model.threads)
 
@@ -76,7 +78,7 @@ class TextEmbedder(ModelHandler[str, bytes, DualEncoder]):
         return fingerprint("clip-text", self._model)
 
     def load_model(self) -> DualEncoder:
-        """Load the dual encoder in single precision."""
+        """Load the dual encoder."""
         return load_dual_encoder(self._model)
 
     def run_inference(
@@ -87,7 +89,8 @@ class TextEmbedder(ModelHandler[str, bytes, DualEncoder]):
 
         def encode(rows: list[torch.Tensor]) -> list[bytes]:
             with torch.inference_mode():
-                return _vectors(model.model.encode_text(torch.stack(rows), normalize=True))
+                inputs = moved({"text": torch.stack(rows)}, model.model)
+                return _vectors(model.model.encode_text(**inputs, normalize=True))
 
         if not batch:
             return []
@@ -106,7 +109,7 @@ def load_dual_encoder(model: Model) -> DualEncoder:
 
     location = f"local-dir:{model_folder(model)}"
     clip, _, preprocess = open_clip.create_model_and_transforms(location, weights_only=True)
-    return DualEncoder(clip.float().eval(), preprocess, open_clip.get_tokenizer(location))
+    return DualEncoder(placed(clip, model), preprocess, open_clip.get_tokenizer(location))
 
 
 def _vectors(encoded: Any) -> list[bytes]:

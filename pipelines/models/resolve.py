@@ -42,7 +42,8 @@ def fingerprint(kind: str, model: Model, *settings: str) -> str:
     copy lies nor the number of threads makes a difference.
     """
     weights = _digest(str(model_folder(model))) if _is_local(model) else f"{model.path}@{model.revision}"
-    parts = (kind, weights, str(model.batch_size), *settings)
+    precision = () if model.dtype == "float32" else (model.dtype,)
+    parts = (kind, weights, str(model.batch_size), *precision, *settings)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
 from pipelines.models.batches import map_batches
+from pipelines.models.devices import moved, placed
 from pipelines.models.resolve import fingerprint, model_folder
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
@@ -44,7 +45,7 @@ class ImageScreener(ModelHandler[str, bytes, Classifier]):
         return fingerprint("screen-image", self._model, *self._labels)
 
     def load_model(self) -> Classifier:
-        """Load an `AutoModelForImageClassification` in single precision."""
+        """Load an `AutoModelForImageClassification`."""
         import torch
         from transformers import AutoImageProcessor, AutoModelForImageClassification
 
@@ -53,7 +54,9 @@ class ImageScreener(ModelHandler[str, bytes, Classifier]):
             folder, dtype=torch.float32, use_safetensors=True
         )
         return Classifier(
-            model.eval(), AutoImageProcessor.from_pretrained(folder), _indices(model, self._labels)
+            placed(model, self._model),
+            AutoImageProcessor.from_pretrained(folder),
+            _indices(model, self._labels),
         )
 
     def run_inference(
@@ -68,7 +71,7 @@ class ImageScreener(ModelHandler[str, bytes, Classifier]):
         def classify(ids: list[str]) -> list[bytes]:
             images = [Image.open(io.BytesIO(blobs.get(i))).convert("RGB") for i in ids]
             with torch.inference_mode():
-                inputs = model.processor(images=images, return_tensors="pt")
+                inputs = moved(model.processor(images=images, return_tensors="pt"), model.model)
                 return _harm(model.model(**inputs).logits, model.harmful)
 
         return map_batches(classify, batch, size=self._model.batch_size, threads=self._model.threads)
@@ -95,7 +98,7 @@ class TextScreener(ModelHandler[str, bytes, Classifier]):
         return fingerprint("screen-text", self._model, *self._labels)
 
     def load_model(self) -> Classifier:
-        """Load an `AutoModelForSequenceClassification` in single precision."""
+        """Load an `AutoModelForSequenceClassification`."""
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -103,7 +106,8 @@ class TextScreener(ModelHandler[str, bytes, Classifier]):
         model = AutoModelForSequenceClassification.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True
         )
-        return Classifier(model.eval(), AutoTokenizer.from_pretrained(folder), _indices(model, self._labels))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return Classifier(placed(model, self._model), tokenizer, _indices(model, self._labels))
 
     def run_inference(
         self, batch: Sequence[str], model: Classifier, inference_args: dict[str, Any] | None = None
@@ -116,7 +120,7 @@ class TextScreener(ModelHandler[str, bytes, Classifier]):
                 {"input_ids": rows}, padding=True, pad_to_multiple_of=LENGTH_STEP, return_tensors="pt"
             )
             with torch.inference_mode():
-                return _harm(model.model(**inputs).logits, model.harmful)
+                return _harm(model.model(**moved(inputs, model.model)).logits, model.harmful)
 
         if not batch:
             return []

@@ -13,16 +13,14 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from generators.tinyworld.train.tokenizer import IMAGE
 from pipelines.models import judge as judge_module
-from pipelines.models.judge import (
-    Judge,
-    Question,
-    Rationaliser,
-    VisionLanguageModel,
-    load_vision_language_model,
-)
+from pipelines.models import vision_language
+from pipelines.models.judge import Judge, Question, Rationaliser
+from pipelines.models.vision_language import VisionLanguageModel, load_vision_language_model
 from pipelines.storage.cache import CachedInference
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
+from schemas.policy import TINYWORLD, Answers, Policy
+from schemas.questions import JOINT
 
 Make = Callable[..., Judge]
 
@@ -35,14 +33,14 @@ def loaded(judge_folder: Path) -> VisionLanguageModel:
 @pytest.fixture
 def judge(judge_folder: Path, workspace: Workspace) -> Make:
     return lambda **settings: Judge(
-        Model(path=str(judge_folder), **({"batch_size": 4} | settings)), workspace
+        Model(path=str(judge_folder), **({"batch_size": 4} | settings)), TINYWORLD, workspace
     )
 
 
 @pytest.fixture
 def rationaliser(judge_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Rationaliser:
     monkeypatch.setattr(judge_module, "RATIONALE_TOKENS", 8)
-    return Rationaliser(Model(path=str(judge_folder), batch_size=4), workspace)
+    return Rationaliser(Model(path=str(judge_folder), batch_size=4), TINYWORLD, workspace)
 
 
 @pytest.fixture
@@ -89,19 +87,19 @@ def test_a_prompt_is_padded_to_its_own_length_alone(
     judge: Make, loaded: VisionLanguageModel, images: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masks: list[Any] = []
-    inputs = judge_module._inputs
+    inputs = vision_language._inputs
 
     def spy(*arguments: Any) -> Any:
         made = inputs(*arguments)
         masks.append(made["attention_mask"])
         return made
 
-    monkeypatch.setattr(judge_module, "_inputs", spy)
+    monkeypatch.setattr(vision_language, "_inputs", spy)
     questions = [Question(image, "well " * n + "done") for n in range(20) for image in (images[0], "")]
     list(judge(batch_size=8, threads=1).run_inference(questions, loaded))
     for mask in masks:
         assert all(
-            0 <= mask.shape[1] - length < judge_module.LENGTH_STEP for length in mask.sum(dim=1).tolist()
+            0 <= mask.shape[1] - length < vision_language.LENGTH_STEP for length in mask.sum(dim=1).tolist()
         )
 
 
@@ -121,7 +119,9 @@ def test_a_probability_equals_the_models_own(
     picture = Image.open(workspace.blobs().path(images[0])).convert("RGB")
     inputs = loaded.processor(text=[prompt], images=[picture], add_special_tokens=False, return_tensors="pt")
     with torch.inference_mode():
-        yes, no = loaded.model(**inputs).logits[0, -1, [loaded.yes, loaded.no]].exp().tolist()
+        yes, no = (
+            loaded.model(**inputs).logits[0, -1, list(loaded.answer_tokens(TINYWORLD.options))].exp().tolist()
+        )
     (asked,) = _probabilities(judge().run_inference([Question(images[0], "a b")], loaded))
     assert asked == pytest.approx(yes / (yes + no), abs=1e-5)
 
@@ -130,14 +130,14 @@ def test_one_part_is_asked_about_without_the_other(
     judge: Make, loaded: VisionLanguageModel, questions: list[Question], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[list[str], int]] = []
-    inputs = judge_module._inputs
+    inputs = vision_language._inputs
 
-    def spy(model: Any, prompts: Any, workspace: Any) -> Any:
-        made = inputs(model, prompts, workspace)
-        asked.append(([p.text for p in prompts], len(made.get("pixel_values", []))))
+    def spy(model: Any, prompts: Any, blobs: Any) -> Any:
+        made = inputs(model, prompts, blobs)
+        asked.append(([p.text for p in prompts], len(made.get("mm_encoder_outputs", []))))
         return made
 
-    monkeypatch.setattr(judge_module, "_inputs", spy)
+    monkeypatch.setattr(vision_language, "_inputs", spy)
     list(judge(threads=1).run_inference(questions, loaded))
     assert len(asked) >= 3
     for prompts, pictures in asked:
@@ -204,8 +204,8 @@ def test_a_rationale_is_no_judgement_of_the_same_model(judge: Make, rationaliser
 
 
 def test_a_judge_is_named_with_its_revision(workspace: Workspace) -> None:
-    assert Judge(Model(path="hub/judge", revision="abc"), workspace).name == "hub/judge@abc"
-    assert Judge(Model(path="/models/judge"), workspace).name == "/models/judge"
+    assert Judge(Model(path="hub/judge", revision="abc"), TINYWORLD, workspace).name == "hub/judge@abc"
+    assert Judge(Model(path="/models/judge"), TINYWORLD, workspace).name == "/models/judge"
 
 
 def test_a_model_without_a_chat_template_is_refused(
@@ -215,15 +215,31 @@ def test_a_model_without_a_chat_template_is_refused(
     shutil.copytree(judge_folder, folder)
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ValueError, match="mute has no chat template"):
-        Judge(Model(path=str(folder)), workspace).load_model()
+        Judge(Model(path=str(folder)), TINYWORLD, workspace).load_model()
 
 
-def test_answers_that_begin_alike_are_refused(
-    judge_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(judge_module, "NO", judge_module.YES)
+def test_answers_that_begin_alike_are_refused(loaded: VisionLanguageModel) -> None:
     with pytest.raises(ValueError, match="start with the same token"):
-        Judge(Model(path=str(judge_folder)), workspace).load_model()
+        loaded.answer_tokens(Answers("Yes", "Yes"))
+
+
+def test_both_orders_of_the_options_are_averaged(
+    judge_folder: Path, loaded: VisionLanguageModel, workspace: Workspace, questions: list[Question]
+) -> None:
+    def asked(policy: Policy) -> list[float]:
+        judge = Judge(Model(path=str(judge_folder), batch_size=4), policy, workspace)
+        return _probabilities(judge.run_inference(questions[:6], loaded))
+
+    class OneOrder(Policy):
+        orders = 1
+
+    lettered = TINYWORLD._replace(letters=("A", "B"), joint=JOINT + " {options}")
+    first = asked(OneOrder(*lettered))
+    swapped = Answers(lettered.options.benign, lettered.options.harmful)
+    second = asked(OneOrder(*lettered._replace(options=swapped)))
+    assert first != second
+    mean = [(p + 1 - q) / 2 for p, q in zip(first, second, strict=True)]
+    assert asked(lettered) == pytest.approx(mean, abs=1e-6)
 
 
 def test_the_size_of_a_batch_is_told_without_pickling(judge: Make, rationaliser: Rationaliser) -> None:

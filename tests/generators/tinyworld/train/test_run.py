@@ -15,6 +15,7 @@ from pipelines.models.judge import Judge, Question
 from pipelines.models.screening import ImageScreener, TextScreener
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
+from schemas.policy import TINYWORLD
 
 ROOT = Path(__file__).parents[4]
 
@@ -48,7 +49,7 @@ def test_the_builds_own_handlers_load_what_was_trained(trained: Path, tmp_path: 
     for handler, example in (
         (TextEmbedder(_model(trained / "clip")), "hello"),
         (TextScreener(_model(trained / "screen-text"), ("harmful",)), "hello"),
-        (Judge(_model(trained / "judge"), workspace), Question("", "hello")),
+        (Judge(_model(trained / "judge"), TINYWORLD, workspace), Question("", "hello")),
     ):
         (result,) = handler.run_inference([example], handler.load_model())
         assert result

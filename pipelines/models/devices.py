@@ -1,0 +1,46 @@
+"""Where a model runs and in which precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.config import Model
+
+
+class NoGpuError(ValueError):
+    """A profile asks for a GPU that torch does not find."""
+
+
+def device_of(model: Model) -> str:
+    """The torch device of a model: `cpu`, or `cuda` if it is asked for, or there and not ruled out.
+
+    Raises:
+        NoGpuError: It is asked for and not there.
+    """
+    import torch
+
+    if model.device == "cuda" and not torch.cuda.is_available():
+        raise NoGpuError(f"{model.path}: `device` is cuda, but torch finds no GPU; set it to auto")
+    return "cuda" if model.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def placed(module: Any, model: Model) -> Any:
+    """A loaded module on its device, in its precision, for inference."""
+    import torch
+
+    return module.to(device_of(model), getattr(torch, model.dtype)).eval()
+
+
+def moved(inputs: Mapping[str, Any], module: Any) -> dict[str, Any]:
+    """Tensors of a batch on the module's device; those of floating point in its precision."""
+    import torch
+
+    first = next(module.parameters())
+
+    def move(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        return value.to(first.device, first.dtype if value.is_floating_point() else None)
+
+    return {name: move(value) for name, value in inputs.items()}

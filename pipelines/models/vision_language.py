@@ -1,0 +1,186 @@
+"""Vision-language models: loading, prompts in the model's own chat template, and their inputs in fixed shapes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock
+from typing import Any, NamedTuple, TypeVar
+
+from pipelines.models.batches import map_batches
+from pipelines.models.devices import moved, placed
+from pipelines.models.resolve import model_folder
+from pipelines.models.shared_vision import ImageFeatures, SharedVision
+from pipelines.storage.blobs import BlobStore
+from schemas.config import Model
+from schemas.policy import Answers
+
+LENGTH_STEP = 16
+R = TypeVar("R")
+
+
+class Prompt(NamedTuple):
+    """A question as the model's chat template writes it, and the image it is about (or none)."""
+
+    text: str
+    image_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class VisionLanguageModel:
+    """A loaded model with its processor."""
+
+    model: Any
+    processor: Any
+    tokenizing: Lock = field(default_factory=Lock, repr=False)
+    """Hugging Face's fast tokenizers may raise when threads share one with different padding."""
+
+    @cached_property
+    def vision(self) -> SharedVision | None:
+        """The image tower on its own, where transformers lets its features be handed over."""
+        return SharedVision.of(self.model, self.processor)
+
+    def answer_tokens(self, answers: Answers) -> tuple[int, int]:
+        """The first tokens of the answers that mean harm and no harm; ValueError if they are the same."""
+        encode = self.processor.tokenizer.encode
+        harmful, benign = (encode(answer, add_special_tokens=False)[0] for answer in answers)
+        if harmful == benign:
+            raise ValueError(
+                f"the answers {answers.harmful!r} and {answers.benign!r} start with the same token"
+            )
+        return harmful, benign
+
+    def prompt(self, image_id: str, sentence: str) -> Prompt:
+        """A sentence in the chat template; what it spells of special tokens is broken up."""
+        words = self._special.sub(lambda token: f"{token[0][0]} {token[0][1:]}", sentence)
+        image = [{"type": "image"}] if image_id else []
+        messages = [{"role": "user", "content": [*image, {"type": "text", "text": words}]}]
+        text = self.processor.apply_chat_template(messages, add_generation_prompt=True)
+        return Prompt(text, image_id)
+
+    @cached_property
+    def _special(self) -> re.Pattern[str]:
+        """Finds what a text would smuggle past the chat template: an image's place holder, or an end of turn."""
+        added = self.processor.tokenizer.added_tokens_decoder.values()
+        tokens = sorted((token.content for token in added if token.special), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, tokens)) or "(?!)")
+
+
+def load_vision_language_model(model: Model) -> VisionLanguageModel:
+    """Load from safetensors; remote code is never run.
+
+    Raises:
+        ValueError: The model has no chat template.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    folder = str(model_folder(model))
+    dtype = getattr(torch, model.dtype)
+    loaded = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    processor = AutoProcessor.from_pretrained(folder)
+    if not processor.chat_template:
+        raise ValueError(f"{model.path} has no chat template, so it cannot be asked anything")
+    return VisionLanguageModel(placed(loaded, model), processor)
+
+
+def run_prompts(
+    model: VisionLanguageModel,
+    prompts: Sequence[Prompt],
+    blobs: BlobStore,
+    settings: Model,
+    run: Callable[[dict[str, Any]], Sequence[R]],
+) -> list[R]:
+    """Call `run` with the model's inputs for batches of prompts; one result a prompt, in their order.
+
+    What shares a batch has images of one shape and one padded length, so that no result depends on its
+    neighbours. `run` is called in inference mode, by `settings.threads` threads at once.
+    """
+    import torch
+
+    prepared = _prepare(model, prompts, blobs, settings)
+
+    def answer(batch: list[_Prepared]) -> Sequence[R]:
+        with torch.inference_mode():
+            return run(moved(_inputs(model, batch, blobs), model.model))
+
+    shapes = [one.shape for one in prepared]
+    return map_batches(answer, prepared, size=settings.batch_size, threads=settings.threads, shapes=shapes)
+
+
+class _Prepared(NamedTuple):
+    """A prompt, what of its image is known before its batch, and what it can share a batch with."""
+
+    text: str
+    image_id: str
+    features: ImageFeatures | None
+    shape: tuple[tuple[int, ...], int]
+
+
+def _prepare(
+    model: VisionLanguageModel, prompts: Sequence[Prompt], blobs: BlobStore, settings: Model
+) -> list[_Prepared]:
+    ids = {prompt.image_id for prompt in prompts if prompt.image_id}
+    if not prompts:
+        return []
+    if model.vision is not None:
+        known = model.vision.features(ids, blobs, settings.batch_size, settings.threads)
+        texts = [model.vision.spelt_out(p.text, known.get(p.image_id)) for p in prompts]
+        images: dict[str, tuple[int, ...]] = {id: (0, *one.tensor.shape) for id, one in known.items()}
+    else:
+        known, texts = {}, [prompt.text for prompt in prompts]
+        images = _image_shapes(model, prompts, blobs)
+    with model.tokenizing:
+        tokens = model.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    prepared = []
+    for prompt, text, ids_of in zip(prompts, texts, tokens, strict=True):
+        image = images.get(prompt.image_id, (0,))
+        steps = -(-(len(ids_of) + image[0]) // LENGTH_STEP)
+        prepared.append(_Prepared(text, prompt.image_id, known.get(prompt.image_id), (image, steps)))
+    return prepared
+
+
+def _image_shapes(
+    model: VisionLanguageModel, prompts: Sequence[Prompt], blobs: BlobStore
+) -> dict[str, tuple[int, ...]]:
+    """How many tokens each image adds to its prompt, and the shape of its pixels, tried on a blank of its size."""
+    from PIL import Image
+
+    tried: dict[tuple[int, int], tuple[int, ...]] = {}
+    shapes = {}
+    for prompt in prompts:
+        if prompt.image_id and prompt.image_id not in shapes:
+            size = Image.open(io.BytesIO(blobs.get(prompt.image_id))).size
+            if size not in tried:
+                tried[size] = _shape_of(model, prompt.text, size)
+            shapes[prompt.image_id] = tried[size]
+    return shapes
+
+
+def _shape_of(model: VisionLanguageModel, text: str, size: tuple[int, int]) -> tuple[int, ...]:
+    from PIL import Image
+
+    with model.tokenizing:
+        bare = model.processor.tokenizer([text], add_special_tokens=False)["input_ids"][0]
+        inputs = model.processor(
+            text=[text], images=[Image.new("RGB", size)], add_special_tokens=False, return_tensors="pt"
+        )
+    return (inputs["input_ids"].shape[1] - len(bare), *inputs["pixel_values"].shape)
+
+
+def _inputs(model: VisionLanguageModel, batch: list[_Prepared], blobs: BlobStore) -> dict[str, Any]:
+    from PIL import Image
+
+    padding = {"padding": True, "padding_side": "left", "pad_to_multiple_of": LENGTH_STEP}
+    options = {**padding, "add_special_tokens": False, "return_tensors": "pt"}
+    texts = [one.text for one in batch]
+    if model.vision is not None:
+        with model.tokenizing:
+            inputs = dict(model.processor.tokenizer(texts, **options))
+        return inputs | model.vision.inputs([one.features for one in batch if one.features])
+    images = [Image.open(io.BytesIO(blobs.get(p.image_id))).convert("RGB") for p in batch if p.image_id]
+    with model.tokenizing:
+        return dict(model.processor(text=texts, images=images or None, **options))
