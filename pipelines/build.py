@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pipelines.engine import choose_engine
 from pipelines.logs import quiet
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 PROFILES = Path(__file__).parent / "profiles"
 STAGES = (
     "ingest images",
+    "quarantine",
     "screen images",
     "dedupe images",
     "embed images",
     "ingest texts",
+    "personal data",
     "screen texts",
     "dedupe texts",
     "embed texts",
@@ -37,18 +39,11 @@ STAGES = (
 """The stages that progress is shown for, in the order the data meets them."""
 
 
-class Pool(NamedTuple):
-    """The usable assets of one modality, each with cluster, split and vector; and what was dropped on the way."""
-
-    kept: Any
-    excluded: list[Any]
-    failed: list[Any]
-
-
 def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     """The whole way of the data; returns the files that it writes, as a PCollection of `ShardFile`."""
     import apache_beam as beam
 
+    from pipelines.pools import image_pool, text_pool
     from pipelines.stages.compose import Compose
     from pipelines.stages.contrast import Contrast
     from pipelines.stages.judge import JudgePairs
@@ -83,7 +78,7 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
         kit.rationaliser, kit.workspace, kit.tally("rationale")
     )
     composed, torn = explained["kept"] | "Compose" >> Compose(
-        config.compose, kit.workspace, kit.tally("compose")
+        config.compose, kit.workspace, kit.tally("compose"), threads=kit.threads
     )
     unused = [
         {"assets": images.kept, "pairs": composed} | "UnusedImages" >> Unused("image"),
@@ -109,73 +104,6 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     }
     files = [collection | f"Write{name}" >> write for name, (collection, write) in rows.items()]
     return files | "Files" >> beam.Flatten()
-
-
-def image_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
-    """Images from their source, as far as they are usable, benign alone, and of one kind each."""
-    from pipelines.stages.dedupe import Dedupe
-    from pipelines.stages.embed import Embed
-    from pipelines.stages.ingest import IngestImages
-    from pipelines.stages.keep import Keep
-    from pipelines.stages.screen import Screen
-    from pipelines.stages.sources import ReadRows
-
-    tally = kit.tally("ingest images")
-    read = pipeline | "ReadImages" >> ReadRows(kit.images, kit.image_limit, tally)
-    ingested = read["kept"] | "IngestImages" >> IngestImages(
-        config.ingest, kit.images, workspace=kit.workspace, tally=tally
-    )
-    screened = ingested["kept"] | "ScreenImages" >> Screen(
-        config.screen,
-        "image",
-        kit.image_screener,
-        kit.judge,
-        workspace=kit.workspace,
-        tally=kit.tally("screen images"),
-    )
-    single, copies = screened["kept"] | "DedupeImages" >> Dedupe(
-        config.dedupe, config.build.seed, "image", run_dir=kit.run_dir, tally=kit.tally("dedupe images")
-    )
-    embedded = single | "EmbedImages" >> Embed(
-        kit.image_embedder, "image", kit.workspace, kit.tally("embed images")
-    )
-    kept = embedded["kept"] | "KeepImages" >> Keep(kit.run_dir)
-    return _pool(kept, [read, ingested, screened], copies, embedded["failed"])
-
-
-def text_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
-    """Texts from their source, as far as they are usable, benign alone, and of one kind each."""
-    from pipelines.stages.dedupe import Dedupe
-    from pipelines.stages.embed import Embed
-    from pipelines.stages.ingest import IngestTexts
-    from pipelines.stages.keep import Keep
-    from pipelines.stages.screen import Screen
-    from pipelines.stages.sources import ReadRows
-
-    tally = kit.tally("ingest texts")
-    read = pipeline | "ReadTexts" >> ReadRows(kit.texts, kit.text_limit, tally)
-    ingested = read["kept"] | "IngestTexts" >> IngestTexts(config.ingest, tally=tally)
-    screened = ingested["kept"] | "ScreenTexts" >> Screen(
-        config.screen,
-        "text",
-        kit.text_screener,
-        kit.judge,
-        workspace=kit.workspace,
-        tally=kit.tally("screen texts"),
-    )
-    single, copies = screened["kept"] | "DedupeTexts" >> Dedupe(
-        config.dedupe, config.build.seed, "text", run_dir=kit.run_dir, tally=kit.tally("dedupe texts")
-    )
-    embedded = single | "EmbedTexts" >> Embed(
-        kit.text_embedder, "text", kit.workspace, kit.tally("embed texts")
-    )
-    kept = embedded["kept"] | "KeepTexts" >> Keep(kit.run_dir)
-    return _pool(kept, [read, ingested, screened], copies, embedded["failed"])
-
-
-def _pool(kept: Any, earlier: list[dict[str, Any]], copies: Any, failed: Any) -> Pool:
-    excluded = [stage["excluded"] for stage in earlier]
-    return Pool(kept, [*excluded, copies], [*(stage["failed"] for stage in earlier), failed])
 
 
 def parser() -> argparse.ArgumentParser:

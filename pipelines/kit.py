@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from generators.corpora import ImageSource, Source, open_images, open_texts
+from generators.diffusion import DiffusionGenerator
+from generators.language import LanguageGenerator
 from generators.scenarios import load_scenarios
 from generators.tinyworld.source import Scenes, Utterances
+from pipelines.calibration import Scaling
 from pipelines.engine import Engine
 from pipelines.models.clip import ImageEmbedder, TextEmbedder
+from pipelines.models.generation import ImageMaker, TextMaker
 from pipelines.models.judge import Judge, Rationaliser
 from pipelines.models.screening import ImageScreener, TextScreener
+from pipelines.models.zero_shot import Concepts, ZeroShotScreener
 from pipelines.progress import Tally
+from pipelines.stages.hashlist import HashList
+from pipelines.stages.screen import Member
 from pipelines.storage.workspace import Workspace
-from schemas.config import BUILTIN, BuildConfig, Model
+from schemas.config import BUILTIN, BuildConfig, Model, Screen
 from schemas.policy import load_policy
 from schemas.records import Scenario
 
@@ -29,17 +36,20 @@ class Kit(NamedTuple):
     out: Path
     run_id: str
     workspace: Workspace
-    images: ImageSource
-    texts: Source
+    images: tuple[ImageSource | ImageMaker, ...]
+    texts: tuple[Source | TextMaker, ...]
     image_limit: int
     text_limit: int
     scenarios: tuple[Scenario, ...]
-    image_screener: ImageScreener
-    text_screener: TextScreener
+    image_members: tuple[Member, ...]
+    text_members: tuple[Member, ...]
+    known_images: HashList | None
     image_embedder: ImageEmbedder
     text_embedder: TextEmbedder
     judge: Judge
     rationaliser: Rationaliser
+    threads: int
+    """What one worker may use at once."""
 
     @property
     def run_dir(self) -> str:
@@ -53,13 +63,18 @@ class Kit(NamedTuple):
     def fingerprints(self) -> dict[str, str]:
         """The fingerprint of every model, by its part in the build."""
         handlers: dict[str, Any] = {
-            "screen images": self.image_screener,
-            "screen texts": self.text_screener,
             "embed images": self.image_embedder,
             "embed texts": self.text_embedder,
             "judge": self.judge,
             "rationale": self.rationaliser,
         }
+        for part, sources in (("generate images", self.images), ("generate texts", self.texts)):
+            for source in sources:
+                if isinstance(source, ImageMaker | TextMaker):
+                    handlers[part] = source
+        screening = {"screen images": self.image_members, "screen texts": self.text_members}
+        for part, members in screening.items():
+            handlers |= {f"{part}: {member.name}": member.handler for member in members if not member.asked}
         return {name: handler.fingerprint() for name, handler in handlers.items()}
 
 
@@ -74,28 +89,59 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         PolicyError: The judge's policy cannot be used.
     """
     threads = max(1, (os.cpu_count() or 1) // engine.workers)
-    clip, judge = _threaded(config.embed.model, threads), _threaded(config.judge.model, threads)
-    policy = load_policy(config.judge.policy)
-    screen_image = _threaded(config.screen.image_classifier, threads)
-    screen_text = _threaded(config.screen.text_classifier, threads)
+    clip, asked = _threaded(config.embed.model, threads), _threaded(config.judge.model, threads)
+    judge = make_judge(config, workspace, threads)
     kit = Kit(
         out=out,
         run_id=run_id,
         workspace=workspace,
-        images=_images(config),
-        texts=_texts(config),
+        images=tuple(_images(config, name, workspace) for name in config.images.source),
+        texts=tuple(_texts(config, name) for name in config.texts.source),
         image_limit=config.images.limit or sys.maxsize,
         text_limit=config.texts.limit or sys.maxsize,
         scenarios=load_scenarios(config.scenarios.source),
-        image_screener=ImageScreener(screen_image, config.screen.harmful_labels, workspace),
-        text_screener=TextScreener(screen_text, config.screen.harmful_labels),
+        image_members=_image_members(config.screen, judge, workspace, threads),
+        text_members=_text_members(config.screen, judge, threads),
+        known_images=HashList.read(config.screen.hash_list) if config.screen.hash_list else None,
         image_embedder=ImageEmbedder(clip, workspace),
         text_embedder=TextEmbedder(clip),
-        judge=Judge(judge, policy, workspace),
-        rationaliser=Rationaliser(judge, policy, workspace),
+        judge=judge,
+        rationaliser=Rationaliser(asked, load_policy(config.judge.policy), workspace),
+        threads=threads,
     )
     kit.fingerprints()
     return kit
+
+
+def make_judge(config: BuildConfig, workspace: Workspace, threads: int = 0) -> Judge:
+    """The judge of a profile.
+
+    Raises:
+        ModelMissingError: Its folder is not there.
+        PolicyError: Its policy cannot be used.
+    """
+    model, policy = _threaded(config.judge.model, threads), load_policy(config.judge.policy)
+    scaling = Scaling(config.judge.temperature, config.judge.offset)
+    return Judge(model, policy, workspace, scaling)
+
+
+def _image_members(screen: Screen, judge: Judge, workspace: Workspace, threads: int) -> tuple[Member, ...]:
+    classifier = ImageScreener(_threaded(screen.image_classifier, threads), screen.harmful_labels, workspace)
+    members = [Member(classifier.name, classifier, screen.classifier_threshold)]
+    if screen.zero_shot:
+        concepts = Concepts.read(Path(screen.concepts)) if screen.concepts else None
+        zero_shot = ZeroShotScreener(_threaded(screen.zero_shot, threads), workspace, concepts)
+        members.append(Member(zero_shot.name, zero_shot, screen.zero_shot_threshold))
+    return (*members, _judging_member(screen, judge))
+
+
+def _text_members(screen: Screen, judge: Judge, threads: int) -> tuple[Member, ...]:
+    classifier = TextScreener(_threaded(screen.text_classifier, threads), screen.harmful_labels)
+    return Member(classifier.name, classifier, screen.classifier_threshold), _judging_member(screen, judge)
+
+
+def _judging_member(screen: Screen, judge: Judge) -> Member:
+    return Member("judge", judge, screen.judge_threshold, judge.scaling, asked=True)
 
 
 def notices(config: BuildConfig) -> list[str]:
@@ -106,7 +152,7 @@ def notices(config: BuildConfig) -> list[str]:
         config.screen.image_classifier,
         config.screen.text_classifier,
     )
-    foreign = {config.images.source, config.texts.source} != {TINYWORLD}
+    foreign = {*config.images.source, *config.texts.source} != {TINYWORLD}
     if foreign and any(model.path.startswith(f"{BUILTIN}{TINYWORLD}") for model in models):
         return [
             "The models of this profile know the pictograms and sentences of tinyworld and nothing else. "
@@ -121,18 +167,22 @@ def notices(config: BuildConfig) -> list[str]:
     return []
 
 
-def _images(config: BuildConfig) -> ImageSource:
+def _images(config: BuildConfig, source: str, workspace: Workspace) -> ImageSource | ImageMaker:
     pool = config.images
-    if pool.source == TINYWORLD:
+    if source == TINYWORLD:
         return Scenes(pool.count, pool.plainly_harmful, config.build.seed)
-    return open_images(pool.source)
+    if source == "diffusion" and pool.diffusion:
+        return ImageMaker(DiffusionGenerator(pool.diffusion), workspace)
+    return open_images(source)
 
 
-def _texts(config: BuildConfig) -> Source:
+def _texts(config: BuildConfig, source: str) -> Source | TextMaker:
     pool = config.texts
-    if pool.source == TINYWORLD:
+    if source == TINYWORLD:
         return Utterances(pool.count, pool.plainly_harmful, config.build.seed)
-    return open_texts(pool.source, pool.column)
+    if source == "language" and pool.language:
+        return TextMaker(LanguageGenerator(pool.language))
+    return open_texts(source, pool.column)
 
 
 def _threaded(model: Model, threads: int) -> Model:

@@ -48,10 +48,10 @@ class World(NamedTuple):
 
 def score(config: BuildConfig, kit: Kit) -> Scores:
     """All scores of a build of tinyworld, each `{"value", "of"}`; empty for any other pool."""
-    if {config.images.source, config.texts.source} != {TINYWORLD}:
+    if (config.images.source, config.texts.source) != ((TINYWORLD,), (TINYWORLD,)):
         return {}
     world = read_world(kit.out)
-    names = [*kit.images.names(), *kit.texts.names()]  # type: ignore[attr-defined]
+    names = [name for source in (*kit.images, *kit.texts) for name in source.names()]  # type: ignore[union-attr]
     yields = {method: candidate_yield(world, method) for method in ("scenario", "random", "clip")}
     emergent = [row for row in world.rows if row["role"] == "emergent"]
     known = [row for row in emergent if row["split"] != "test_ood"]

@@ -6,10 +6,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+Sources = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Field(min_length=1),
+]
+"""One source, or a list of several."""
 
 Device = Literal["auto", "cpu", "cuda"]
 """`auto` is the GPU if there is one."""
@@ -55,7 +61,9 @@ def _check_pinned(path: str, revision: str) -> None:
 class Endpoint(Section):
     """An OpenAI-compatible server: vLLM, llama.cpp, `transformers serve`, or a hosted one."""
 
-    url: str = Field(pattern=r"^https?://", description="up to and with `/v1`")
+    url: str = Field(
+        pattern=r"^https?://[^@/?#]+(/[^?#]*)?$", description="up to and with `/v1`, without credentials"
+    )
     model: str = Field(min_length=1, description="the model's name on that server")
     key: str = Field(
         default="OPENAI_API_KEY",
@@ -118,20 +126,34 @@ class Build(Section):
 
 
 class Images(Section):
-    """The pool of images: `tinyworld` (generated), a folder, a WebDataset `.tar`, or a `.parquet` file."""
+    """The pool of images, from one source or several.
 
-    source: str = Field(default="tinyworld", min_length=1)
+    A source is `tinyworld` or `diffusion` (generated), a folder, a WebDataset `.tar`, or a `.parquet` file.
+    """
+
+    source: Sources = ("tinyworld",)
+    diffusion: Diffusion | None = Field(default=None, description="draws for the source `diffusion`")
     count: Count = Field(default=3000, description="how many to generate")
     limit: int = Field(default=0, ge=0, description="the most rows to read of a source; 0 means all")
     plainly_harmful: Fraction = Field(
         default=0.04, description="share that tinyworld makes harmful by itself"
     )
 
+    @model_validator(mode="after")
+    def _drawn_by_something(self) -> Images:
+        if "diffusion" in self.source and self.diffusion is None:
+            raise ValueError("the source `diffusion` needs a section [images.diffusion]")
+        return self
+
 
 class Texts(Section):
-    """The pool of texts: `tinyworld` (generated), or a `.txt`, `.csv`, `.jsonl` or `.parquet` file."""
+    """The pool of texts, from one source or several.
 
-    source: str = Field(default="tinyworld", min_length=1)
+    A source is `tinyworld` or `language` (generated), or a `.txt`, `.csv`, `.jsonl` or `.parquet` file.
+    """
+
+    source: Sources = ("tinyworld",)
+    language: Language | None = Field(default=None, description="writes for the source `language`")
     count: Count = Field(default=3000, description="how many to generate")
     limit: int = Field(default=0, ge=0, description="the most rows to read of a source; 0 means all")
     plainly_harmful: Fraction = Field(
@@ -139,9 +161,15 @@ class Texts(Section):
     )
     column: str = Field(default="", description="column of the text; empty: text, caption or the only column")
 
+    @model_validator(mode="after")
+    def _written_by_something(self) -> Texts:
+        if "language" in self.source and self.language is None:
+            raise ValueError("the source `language` needs a section [texts.language]")
+        return self
+
 
 class Scenarios(Section):
-    """The scenarios to look for: `tinyworld`, or a TOML file of the same form."""
+    """What to look for: `tinyworld`, `seeds` (for real photographs), or a TOML file of the same form."""
 
     source: str = Field(default="tinyworld", min_length=1)
 
@@ -158,13 +186,31 @@ class Ingest(Section):
 
 
 class Screen(Section):
-    """Is an asset benign alone? It is excluded if any member's probability of harm reaches its threshold."""
+    """Is an asset benign alone? Classifiers and the judge are asked; known images and personal data go first."""
 
     image_classifier: Model = Model(path="builtin:tinyworld/screen-image")
     text_classifier: Model = Model(path="builtin:tinyworld/screen-text")
-    harmful_labels: tuple[str, ...] = Field(default=("harmful",), min_length=1)
+    harmful_labels: tuple[str, ...] = Field(
+        default=("harmful",), min_length=1, description="labels of both classifiers that count as harmful"
+    )
+    zero_shot: Model | None = Field(
+        default=None, description="an open_clip model that compares images with concepts"
+    )
+    concepts: str = Field(default="", description="a TOML file of concepts; empty: those of the package")
+    rule: Literal["any", "mean"] = Field(
+        default="any", description="`any` member at its threshold excludes, or the `mean` of all"
+    )
     classifier_threshold: Fraction = 0.5
+    zero_shot_threshold: Fraction = 0.5
     judge_threshold: Fraction = 0.5
+    mean_threshold: Fraction = 0.5
+    hash_list: str = Field(default="", description="a file of PDQ hashes; images that match are quarantined")
+    personal_data: bool = Field(
+        default=True, description="exclude texts with e-mail, phone, card or bank numbers"
+    )
+    regions: tuple[str, ...] = Field(
+        default=("US", "GB", "DE", "FR"), description="countries whose phone numbers are recognised"
+    )
 
 
 class Dedupe(Section):
@@ -216,11 +262,9 @@ class Judge(Section):
         default="tinyworld", min_length=1, description="`tinyworld`, `everyday`, or the path of a TOML file"
     )
     temperature: float = Field(
-        default=1.0,
-        gt=0,
-        le=20,
-        description="divides the logit of every probability; see pipelines.calibrate",
+        default=1.0, ge=0.05, le=20, description="divides every logit; see pipelines.calibrate"
     )
+    offset: float = Field(default=0.0, ge=-10, le=10, description="is added to every logit after that")
 
 
 class Contrast(Section):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
+from pipelines.calibration import NEUTRAL, Scaling
 from pipelines.models.resolve import fingerprint
 from pipelines.models.vision_language import VisionLanguageModel, load_vision_language_model, run_prompts
 from pipelines.storage.workspace import Workspace
@@ -44,7 +45,19 @@ class Judge(_Asked):
     """Questions to the probability of harm, as one float32.
 
     It is the softmax over the first tokens of the two answers, the mean over the orders of the options.
+
+    Args:
+        model: Where the model is.
+        policy: What it is asked.
+        workspace: Where the images are.
+        scaling: What the stages calibrate probabilities by; the cached results are without it.
     """
+
+    def __init__(
+        self, model: Model, policy: Policy, workspace: Workspace, scaling: Scaling = NEUTRAL
+    ) -> None:
+        super().__init__(model, policy, workspace)
+        self.scaling = scaling
 
     @property
     def name(self) -> str:

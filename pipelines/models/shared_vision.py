@@ -64,7 +64,7 @@ class SharedVision:
     def features(
         self, ids: Collection[str], blobs: BlobStore, batch_size: int, threads: int
     ) -> dict[str, ImageFeatures]:
-        """The features of images in the blob store, in batches of exactly `batch_size` tiles' tensors.
+        """The features of images in the blob store; images of one size share batches of `batch_size`.
 
         Raises:
             KeyError: An image is not stored.
@@ -72,9 +72,14 @@ class SharedVision:
         with self._lock:
             found = {id: self._known[id] for id in ids if id in self._known}
         missed = sorted(set(ids) - found.keys())
-        pixels = [self._pixels(id, blobs) for id in missed]
-        shapes = [tuple(tensor.shape) for tensor, _ in pixels]
-        made = map_batches(self._encode, pixels, size=batch_size, threads=threads, shapes=shapes)
+        sizes = [_size(id, blobs) for id in missed]
+        made = map_batches(
+            lambda batch: self._encode(batch, blobs),
+            list(zip(missed, sizes, strict=True)),
+            size=batch_size,
+            threads=threads,
+            shapes=sizes,
+        )
         new = dict(zip(missed, made, strict=True))
         self._remember(new)
         return found | new
@@ -93,25 +98,27 @@ class SharedVision:
         tiles = torch.cat([one.tensor for one in features])
         return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=tiles)}}
 
-    def _pixels(self, id: str, blobs: BlobStore) -> tuple[Any, str]:
+    def _pixels(self, id: str, blobs: BlobStore) -> Any:
         from PIL import Image
 
         with Image.open(io.BytesIO(blobs.get(id))) as opened:
             image = opened.convert("RGB")
-        pixels = self._processor.image_processor(images=[image], return_tensors="pt")["pixel_values"]
-        return pixels, self._placeholder(image.size)
+        return self._processor.image_processor(images=[image], return_tensors="pt")["pixel_values"]
 
-    def _encode(self, images: list[tuple[Any, str]]) -> list[ImageFeatures]:
+    def _encode(self, images: list[tuple[str, tuple[int, int]]], blobs: BlobStore) -> list[ImageFeatures]:
         import torch
 
+        # A short batch is filled up with copies of its last image.
+        tensors = {id: self._pixels(id, blobs) for id in dict.fromkeys(id for id, _ in images)}
+        tiles = [tensors[id] for id, _ in images]
         with torch.inference_mode():
-            pixels = moved({"pixel_values": torch.cat([tensor for tensor, _ in images])}, self._model)
+            pixels = moved({"pixel_values": torch.cat(tiles)}, self._model)
             output = self._model.base_model.get_image_features(**pixels, return_dict=True)
-            parts = output.pooler_output.split([len(tensor) for tensor, _ in images])
+            parts = output.pooler_output.split([len(tile) for tile in tiles])
         # A copy of its own: a view would keep the whole batch alive.
         return [
-            ImageFeatures(part.clone(), placeholder)
-            for part, (_, placeholder) in zip(parts, images, strict=True)
+            ImageFeatures(part.clone(), self._placeholder(size))
+            for part, (_, size) in zip(parts, images, strict=True)
         ]
 
     def _remember(self, new: dict[str, ImageFeatures]) -> None:
@@ -124,12 +131,20 @@ class SharedVision:
 
     def _placeholder(self, size: tuple[int, int]) -> str:
         """What the processor writes for an image of a size."""
-        if size not in self._placeholders:
-            inputs = self._processor(
-                text=[self._processor.image_token], images=[_blank(size)], add_special_tokens=False
-            )
-            self._placeholders[size] = self._processor.tokenizer.decode(inputs["input_ids"][0])
-        return self._placeholders[size]
+        with self._lock:
+            if size not in self._placeholders:
+                inputs = self._processor(
+                    text=[self._processor.image_token], images=[_blank(size)], add_special_tokens=False
+                )
+                self._placeholders[size] = self._processor.tokenizer.decode(inputs["input_ids"][0])
+            return self._placeholders[size]
+
+
+def _size(id: str, blobs: BlobStore) -> tuple[int, int]:
+    from PIL import Image
+
+    with Image.open(blobs.path(id)) as opened:
+        return opened.size
 
 
 def _blank(size: tuple[int, int]) -> Any:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
@@ -70,8 +71,8 @@ def draw(image: bytes, text: str, style: Style, width: int) -> bytes:
 class _Draw(beam.DoFn):
     """Look up a batch of pairs in the cache, draw the missing, and store them before they are sent on."""
 
-    def __init__(self, config: ComposeConfig, workspace: Workspace, tally: Tally) -> None:
-        self._config, self._workspace, self._tally = config, workspace, tally
+    def __init__(self, config: ComposeConfig, workspace: Workspace, threads: int, tally: Tally) -> None:
+        self._config, self._workspace, self._threads, self._tally = config, workspace, threads, tally
 
     def setup(self) -> None:
         self._blobs = self._workspace.blobs()
@@ -98,8 +99,13 @@ class _Draw(beam.DoFn):
     def _flush(self) -> list[Pair | TaggedOutput[str, Any]]:
         pairs, self._pending = self._pending, []
         known = self._known(pairs)
-        results = [self._result(pair, known) for pair in pairs]
-        self._cache.put_many({key: id.encode() for key, id in known.items()})
+        missing = [pair for pair in pairs if key_of(pair, self._config) not in known]
+        # Pillow lets go of the interpreter while it decodes, resizes and encodes.
+        with ThreadPoolExecutor(self._threads) as executor:
+            drawn = dict(zip(missing, executor.map(self._drawn, missing), strict=True))
+        results = [self._result(pair, known, drawn.get(pair)) for pair in pairs]
+        new = {key_of(pair, self._config): id for pair, id in drawn.items() if isinstance(id, str)}
+        self._cache.put_many({key: id.encode() for key, id in new.items()})
         return results
 
     def _known(self, pairs: Sequence[Pair]) -> dict[str, str]:
@@ -107,22 +113,29 @@ class _Draw(beam.DoFn):
         found = {key: id.decode() for key, id in self._cache.get_many(keys).items()}
         return {key: id for key, id in found.items() if id in self._blobs}
 
-    def _result(self, pair: Pair, known: dict[str, str]) -> Pair | TaggedOutput[str, Any]:
-        key, candidate = key_of(pair, self._config), pair.judgement.candidate
-        self._tally.count("cached" if key in known else "inferred")
+    def _drawn(self, pair: Pair) -> str | Exception:
+        """The id of the drawn picture, or why there is none."""
+        candidate = pair.judgement.candidate
         try:
-            if key not in known:
-                image = self._blobs.get(candidate.image_id)
-                style = style_of(pair, self._config)
-                known[key] = self._blobs.put(draw(image, candidate.text, style, self._config.width))
+            image = self._blobs.get(candidate.image_id)
+            style = style_of(pair, self._config)
+            return self._blobs.put(draw(image, candidate.text, style, self._config.width))
         except (KeyError, OSError, ValueError, Image.DecompressionBombError) as error:
+            return error
+
+    def _result(
+        self, pair: Pair, known: dict[str, str], drawn: str | Exception | None
+    ) -> Pair | TaggedOutput[str, Any]:
+        self._tally.count("cached" if drawn is None else "inferred")
+        if isinstance(drawn, Exception):
             self._tally.count("failed")
-            name, detail = type(error).__name__, f"image {candidate.image_id}: {error}"
+            candidate = pair.judgement.candidate
+            name, detail = type(drawn).__name__, f"image {candidate.image_id}: {drawn}"
             return TaggedOutput(
                 "failed", Failed("candidate", candidate.id, candidate.id, "compose", name, detail)
             )
         self._tally.count("kept")
-        return pair._replace(composed_id=known[key])
+        return pair._replace(composed_id=drawn or known[key_of(pair, self._config)])
 
 
 class Compose(beam.PTransform[PCollection[Pair], tuple[PCollection[Pair], PCollection[Failed]]]):
@@ -131,12 +144,15 @@ class Compose(beam.PTransform[PCollection[Pair], tuple[PCollection[Pair], PColle
     Args:
         config: Style and width.
         workspace: Where the images are read, and the pictures and the cache are kept.
+        threads: Pictures drawn at once.
         tally: Counts `in`, `kept`, `failed`, and of the pictures `cached` and `inferred` (drawn).
     """
 
-    def __init__(self, config: ComposeConfig, workspace: Workspace, tally: Tally) -> None:
+    def __init__(
+        self, config: ComposeConfig, workspace: Workspace, tally: Tally, *, threads: int = 1
+    ) -> None:
         super().__init__()
-        self._draw = _Draw(config, workspace, tally)
+        self._draw = _Draw(config, workspace, threads, tally)
 
     def expand(self, pairs: PCollection[Pair]) -> tuple[PCollection[Pair], PCollection[Failed]]:
         """Draw in batches."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from pipelines.calibration import NEUTRAL, Scaling
 from pipelines.models.judge import Question
 from pipelines.storage.cache import InferenceError, decode_floats
 from schemas.records import Failed, ImageAsset, Modality, TextAsset
@@ -28,10 +29,10 @@ def in_batches() -> Any:
     return beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
 
 
-def probability(result: bytes) -> float:
-    """Read the one probability that a screener or judge returns, rounded as it is stored everywhere."""
+def probability(result: bytes, scaling: Scaling = NEUTRAL) -> float:
+    """Read the one probability that a screener or judge returns, calibrated, and rounded as it is stored."""
     (p,) = decode_floats(result)
-    return round(float(p), 4)
+    return round(scaling.of(float(p)), 4)
 
 
 def failed(error: InferenceError, modality: Modality, id: str, name: str, stage: str) -> Failed:

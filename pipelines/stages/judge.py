@@ -77,5 +77,5 @@ class _JudgeBatch(beam.DoFn):
                 row = failed(result, "candidate", candidate.id, name, self._stage)
                 return beam.pvalue.TaggedOutput("failed", row)
         self._tally.count("kept")
-        p_image, p_text, p_joint = (probability(result) for result in answer)
+        p_image, p_text, p_joint = (probability(result, self._judge.scaling) for result in answer)
         return judgement_of(candidate, p_image, p_text, p_joint, self._judge.name)

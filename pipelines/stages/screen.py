@@ -1,6 +1,6 @@
 """Screen: assets in; those that are benign alone out, with every member's score; harmful ones excluded.
 
-A classifier and the judge look at one modality, never at a partner. Any member that fires excludes.
+Classifiers and the judge look at one modality, never at a partner; `ensemble` puts their scores together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 
+from pipelines.calibration import NEUTRAL, Scaling
 from pipelines.progress import Tally
+from pipelines.stages.ensemble import Firing, verdict
 from pipelines.stages.inference import Asset, Question, failed, in_batches, probability, question_key
 from pipelines.storage.cache import CachedInference, InferenceError
 from pipelines.storage.workspace import Workspace
@@ -19,19 +21,6 @@ from schemas import config
 from schemas.records import Excluded, ImageAsset, Score
 
 STAGE = "screen"
-
-
-class Firing(NamedTuple):
-    """A member's score that reached its threshold."""
-
-    score: Score
-    threshold: float
-
-
-def first_firing(scores: Sequence[Score], thresholds: Sequence[float]) -> Firing | None:
-    """The member with the highest score among those that reach their thresholds (the first of equals)."""
-    firing = [Firing(s, t) for s, t in zip(scores, thresholds, strict=True) if s.p >= t]
-    return max(firing, key=lambda f: f.score.p, default=None)
 
 
 def exclusion(asset: Asset, modality: Literal["image", "text"], firing: Firing) -> Excluded:
@@ -48,14 +37,25 @@ def exclusion(asset: Asset, modality: Literal["image", "text"], firing: Firing) 
     )
 
 
+class Member(NamedTuple):
+    """One opinion of the ensemble."""
+
+    name: str
+    handler: Any
+    """Answers a blob id of an image, or a text, with one probability; a judge answers a `Question`."""
+    threshold: float
+    scaling: Scaling = NEUTRAL
+    asked: bool = False
+    """Whether it is a judge, which is asked a question with one part empty."""
+
+
 class Screen(beam.PTransform[Any, Any]):
     """Assets of one modality -> `{"kept", "excluded", "failed"}`; kept assets carry `screening`.
 
     Args:
-        config: Thresholds of the members.
+        config: How the members' scores are put together.
         modality: `image` or `text`.
-        classifier: Handler of the classifier: blob ids of images, or texts, to one probability.
-        judge: Handler of the judge: `Question`s with one part empty, to one probability.
+        members: Who is asked, at least one.
         workspace: Where the inference caches are.
         tally: Counts `in`, `kept`, `excluded`, `failed`.
     """
@@ -64,14 +64,13 @@ class Screen(beam.PTransform[Any, Any]):
         self,
         config: config.Screen,
         modality: Literal["image", "text"],
-        classifier: Any,
-        judge: Any,
+        members: Sequence[Member],
         *,
         workspace: Workspace,
         tally: Tally,
     ) -> None:
         super().__init__()
-        self._screen = _ScreenBatch(config, modality, classifier, judge, workspace=workspace, tally=tally)
+        self._screen = _ScreenBatch(config, modality, tuple(members), workspace, tally)
 
     def expand(self, assets: Any) -> dict[str, Any]:
         """Screen in batches, without a shuffle."""
@@ -85,29 +84,25 @@ class _ScreenBatch(beam.DoFn):
         self,
         config: config.Screen,
         modality: Literal["image", "text"],
-        classifier: Any,
-        judge: Any,
-        *,
+        members: tuple[Member, ...],
         workspace: Workspace,
         tally: Tally,
     ) -> None:
-        self._modality = modality
-        self._handlers = (classifier, judge)
-        self._names = (f"classifier:{classifier.name}", "judge")
-        self._thresholds = (config.classifier_threshold, config.judge_threshold)
-        self._workspace = workspace
-        self._tally = tally
+        self._config, self._modality, self._members = config, modality, members
+        self._workspace, self._tally = workspace, tally
 
     def setup(self) -> None:
-        classifier, judge = self._handlers
-        self._classify: Any = CachedInference(classifier, self._workspace, self._tally)
-        self._judge: Any = CachedInference(judge, self._workspace, self._tally)
+        self._infer: list[Any] = [
+            CachedInference(member.handler, self._workspace, self._tally) for member in self._members
+        ]
 
     def process(self, batch: list[Any]) -> Iterator[Any]:
         self._tally.count("in", len(batch))
-        classified = self._classify([(asset.id, _content(asset)) for asset in batch])
-        judged = self._judge([_question(asset) for asset in batch])
-        for asset, *results in zip(batch, classified, judged, strict=True):
+        answers = [
+            infer([_question(asset) if member.asked else (asset.id, _content(asset)) for asset in batch])
+            for member, infer in zip(self._members, self._infer, strict=True)
+        ]
+        for asset, *results in zip(batch, *answers, strict=True):
             yield self._row(asset, results)
 
     def finish_bundle(self) -> None:
@@ -119,9 +114,11 @@ class _ScreenBatch(beam.DoFn):
                 self._tally.count("failed")
                 row = failed(result, self._modality, asset.id, asset.provenance.name, STAGE)
                 return beam.pvalue.TaggedOutput("failed", row)
-        scores = tuple(Score(name, probability(r)) for name, r in zip(self._names, results, strict=True))
+        members = zip(self._members, results, strict=True)
+        scores = tuple(Score(m.name, probability(result, m.scaling)) for m, result in members)
         asset = asset._replace(screening=scores)
-        firing = first_firing(scores, self._thresholds)
+        thresholds = [member.threshold for member in self._members]
+        firing = verdict(scores, thresholds, self._config.rule, self._config.mean_threshold)
         self._tally.count("excluded" if firing else "kept")
         if firing:
             return beam.pvalue.TaggedOutput("excluded", exclusion(asset, self._modality, firing))

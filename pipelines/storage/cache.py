@@ -135,8 +135,8 @@ class Handler(Protocol[AskedT_contra]):
         """Load the model."""
         ...
 
-    def run_inference(self, batch: Sequence[AskedT_contra], model: Any) -> Iterable[bytes]:
-        """One result an example, in order."""
+    def run_inference(self, batch: Sequence[AskedT_contra], model: Any) -> Iterable[bytes | Exception]:
+        """One result an example, in order; an exception in its place fails that example alone."""
         ...
 
 
@@ -195,15 +195,15 @@ class CachedInference(Generic[ExampleT]):
         if isinstance(results, Exception):
             answers = {key: self._run_alone(key, example) for key, example in zip(keys, batch, strict=True)}
         else:
-            answers = dict(zip(keys, results, strict=True))
+            answers = {key: _answer(key, result) for key, result in zip(keys, results, strict=True)}
         self._cache.put_many({key: result for key, result in answers.items() if isinstance(result, bytes)})
         return answers
 
     def _run_alone(self, key: str, example: ExampleT) -> bytes | InferenceError:
         results = self._run([example])
-        return InferenceError(key, results) if isinstance(results, Exception) else results[0]
+        return _answer(key, results if isinstance(results, Exception) else results[0])
 
-    def _run(self, batch: list[ExampleT]) -> list[bytes] | Exception:
+    def _run(self, batch: list[ExampleT]) -> list[bytes | Exception] | Exception:
         """The results of a batch, or what the model raised."""
         model = self._model()
         try:
@@ -224,6 +224,10 @@ class CachedInference(Generic[ExampleT]):
     def _count(self, name: str, n: int) -> None:
         if self._tally is not None and n:
             self._tally.count(name, n)
+
+
+def _answer(key: str, result: bytes | Exception) -> bytes | InferenceError:
+    return InferenceError(key, result) if isinstance(result, Exception) else result
 
 
 class _Loaded:

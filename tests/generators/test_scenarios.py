@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from generators.scenarios import ScenarioError, load_scenarios
+from generators.scenarios import ScenarioError, load_scenarios, write_scenarios
 from generators.tinyworld.rules import combinations
 from generators.tinyworld.world import load_world, with_article
 from schemas.taxonomy import CLOSED_HAZARDS, ClosedHazardError
@@ -100,3 +100,25 @@ def test_a_file_without_scenarios_is_refused_by_name(written: Path, content: byt
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"nowhere\.toml"):
         load_scenarios(str(tmp_path / "nowhere.toml"))
+
+
+def test_written_scenarios_are_read_back_and_their_order_does_not_matter(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    write_scenarios(one, SCENARIOS)
+    write_scenarios(other, reversed(SCENARIOS * 2))
+    assert set(load_scenarios(str(one))) == set(SCENARIOS)
+    assert one.read_bytes() == other.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.toml", "other.toml"]
+
+
+@pytest.mark.parametrize("text", ['a "b" \\ c', "é\U0001f600", "a\x7fb\x80", "\t\n\r\x00\x1b", "]] # = '"])
+def test_any_text_survives_writing(written: Path, text: str) -> None:
+    scenario = SCENARIOS[0]._replace(why=text)
+    write_scenarios(written, [scenario])
+    assert load_scenarios(str(written)) == (scenario,)
+
+
+def test_a_file_without_scenarios_is_not_written(written: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"scenarios\.toml"):
+        write_scenarios(written, [])
+    assert not written.exists()

@@ -4,7 +4,8 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from pipelines.models.resolve import FETCHED, ModelMissingError, fingerprint, model_folder
+from generators.weights import FETCHED, ModelMissingError
+from pipelines.models.resolve import fingerprint, model_folder
 from pipelines.models.screening import ImageScreener
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model

@@ -14,6 +14,7 @@ import pytest
 from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from pipelines.calibration import Scaling
 from pipelines.progress import Tally
 from pipelines.storage.workspace import Workspace
 from schemas.records import SPLITS, ImageAsset, Provenance, Scenario, TextAsset
@@ -75,6 +76,7 @@ class JudgeOfHashes(Hashing):
     """Parts are benign unless they say `evil`; of the pairs two fifths are harmful, two fifths benign."""
 
     name = "judge-of-hashes"
+    scaling = Scaling()
 
     def answer(self, example: Any) -> Any:
         if not (example.image_id and example.text):

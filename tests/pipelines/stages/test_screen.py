@@ -3,25 +3,20 @@ from typing import Any
 
 import pytest
 
-from pipelines.stages.screen import Firing, Screen, first_firing
+from pipelines.calibration import Scaling
+from pipelines.stages.screen import Member, Screen
 from schemas import config
 from schemas.records import Score
 
-MEMBERS = [Score("classifier:a", 0.7), Score("judge", 0.6)]
 
-
-def test_the_highest_firing_member_is_named() -> None:
-    assert first_firing(MEMBERS, [0.5, 0.5]) == Firing(MEMBERS[0], 0.5)
-    assert first_firing(MEMBERS, [0.8, 0.6]) == Firing(MEMBERS[1], 0.6)
-
-
-def test_no_member_fires_below_its_threshold() -> None:
-    assert first_firing(MEMBERS, [0.71, 0.61]) is None
+def _members(classifier: Any, judge: Any) -> list[Member]:
+    return [Member("classifier:bad-words", classifier, 0.5), Member("judge", judge, 0.5, asked=True)]
 
 
 @pytest.fixture
 def screen_texts(classifier: Any, judge: Any, workspace: Any, tally: Any) -> Screen:
-    return Screen(config.Screen(), "text", classifier, judge, workspace=workspace, tally=tally)
+    members = _members(classifier, judge)
+    return Screen(config.Screen(), "text", members, workspace=workspace, tally=tally)
 
 
 def test_any_member_excludes_and_every_text_comes_out_once(run: Any, screen_texts: Screen, text: Any) -> None:
@@ -43,6 +38,26 @@ def test_an_excluded_text_says_why(run: Any, screen_texts: Screen, text: Any) ->
     assert json.loads(row.detail) == {"classifier:bad-words": 0.1, "judge": 0.8}
 
 
+def test_by_their_mean_two_unsure_members_exclude_and_one_alone_does_not(
+    *, run: Any, text: Any, classifier: Any, judge: Any, workspace: Any, tally: Any
+) -> None:
+    by_mean = config.Screen(rule="mean", mean_threshold=0.5)
+    screen = Screen(by_mean, "text", _members(classifier, judge), workspace=workspace, tally=tally)
+    out = run(screen, [text("an evil bad plan"), text("an evil plan"), text("a plan")])
+    (row,) = out["excluded"]
+    assert (row.name, row.score, row.threshold) == ("an evil bad plan", 0.85, 0.5)
+    assert sorted(asset.text for asset in out["kept"]) == ["a plan", "an evil plan"]
+
+
+def test_a_members_answer_is_calibrated(
+    *, run: Any, text: Any, judge: Any, workspace: Any, tally: Any
+) -> None:
+    member = Member("judge", judge, 0.9, Scaling(1.0, 2.0), asked=True)
+    screen = Screen(config.Screen(), "text", [member], workspace=workspace, tally=tally)
+    (row,) = run(screen, [text("an evil plan")])["excluded"]
+    assert row.score == round(Scaling(1.0, 2.0).of(0.8), 4)
+
+
 def test_answers_are_cached_under_the_ids_of_the_parts(
     run: Any, screen_texts: Screen, text: Any, workspace: Any, judge: Any
 ) -> None:
@@ -55,7 +70,8 @@ def test_answers_are_cached_under_the_ids_of_the_parts(
 def test_images_are_screened_by_their_blob_ids(
     *, run: Any, image: Any, classifier: Any, judge: Any, workspace: Any, tally: Any
 ) -> None:
-    screen = Screen(config.Screen(), "image", classifier, judge, workspace=workspace, tally=tally)
+    members = _members(classifier, judge)
+    screen = Screen(config.Screen(), "image", members, workspace=workspace, tally=tally)
     assets = [image("one")._replace(id="bad"), image("two")]
     out = run(screen, assets)
     assert [row.id for row in out["excluded"]] == ["bad"]
