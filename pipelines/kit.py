@@ -89,7 +89,9 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         PolicyError: The judge's policy cannot be used.
     """
     threads = max(1, (os.cpu_count() or 1) // engine.workers)
-    clip, asked = _threaded(config.embed.model, threads), _threaded(config.judge.model, threads)
+    clip = _threaded(config.embed.model, threads)
+    # Writing is bound by steps, not by arithmetic as judging is, so it wants larger batches.
+    writer = config.judge.model.model_copy(update={"batch_size": config.judge.rationale_batch})
     judge = make_judge(config, workspace, threads)
     kit = Kit(
         out=out,
@@ -106,7 +108,7 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         image_embedder=ImageEmbedder(clip, workspace),
         text_embedder=TextEmbedder(clip),
         judge=judge,
-        rationaliser=Rationaliser(asked, load_policy(config.judge.policy), workspace),
+        rationaliser=Rationaliser(_threaded(writer, threads), load_policy(config.judge.policy), workspace),
         threads=threads,
     )
     kit.fingerprints()

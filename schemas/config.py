@@ -256,8 +256,9 @@ class Pair(Section):
 class Judge(Section):
     """The vision-language model that gives the probability of harm: a transformers model, or a server."""
 
-    model: Model = Model(path="builtin:tinyworld/judge")
+    model: Model = Model(path="builtin:tinyworld/judge", batch_size=16)
     endpoint: Endpoint | None = Field(default=None, description="if given, asked instead of `model`")
+    rationale_batch: Count = Field(default=64, description="rationales written at once")
     policy: str = Field(
         default="tinyworld", min_length=1, description="`tinyworld`, `everyday`, or the path of a TOML file"
     )

@@ -6,7 +6,9 @@ What an image became is remembered in the cache, so a later run neither draws no
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -26,6 +28,8 @@ from schemas.records import Excluded, Failed, ImageAsset, Modality, RawAsset, Te
 STAGE = "ingest"
 BATCH = 256
 """Images decoded between two writes of the cache."""
+AHEAD = 2
+"""Images that are read before the first of them is decoded; more would only take memory."""
 PDQ_SIDE = 512
 """PDQ's reference implementation, too, hashes a copy of at most this size."""
 
@@ -160,11 +164,10 @@ class _IngestImages(beam.DoFn):
     def process(self, batch: list[RawAsset]) -> Iterator[Any]:
         keys = [self._key(raw) for raw in batch]
         known = self._cache.get_many([key for key in keys if isinstance(key, str)])
+        outcomes = self._outcomes(batch, keys, known)
         new: dict[str, bytes] = {}
-        for raw, key in zip(batch, keys, strict=True):
-            outcome: Outcome | None = key if isinstance(key, OSError) else self._known(known.get(key))
-            if outcome is None:
-                outcome = self._decoded(raw)
+        for raw, key, outcome in zip(batch, keys, outcomes, strict=True):
+            if isinstance(key, str) and key not in known:
                 new.update(_entry(key, outcome))
             yield _tagged(_image_row(raw, outcome), self._tally)
         self._cache.put_many(new)
@@ -178,6 +181,19 @@ class _IngestImages(beam.DoFn):
         except OSError as error:
             return error
 
+    def _outcomes(
+        self, batch: list[RawAsset], keys: list[str | OSError], known: dict[str, bytes]
+    ) -> Iterator[Outcome]:
+        """What became of each row; one is read while the one before is decoded, so that two cores have work."""
+        with ThreadPoolExecutor(1) as decoder:
+            pending: deque[Outcome | Future[Outcome]] = deque()
+            for raw, key in zip(batch, keys, strict=True):
+                outcome = key if isinstance(key, OSError) else self._known(known.get(key))
+                pending.append(self._begun(raw, decoder) if outcome is None else outcome)
+                if len(pending) > AHEAD:
+                    yield _ended(pending.popleft())
+            yield from map(_ended, pending)
+
     def _known(self, entry: bytes | None) -> Outcome | None:
         """What the cache remembers, unless the blob store was cleaned since."""
         outcome = None if entry is None else _outcome(entry)
@@ -186,15 +202,26 @@ class _IngestImages(beam.DoFn):
         self._tally.count("cached")
         return outcome
 
-    def _decoded(self, raw: RawAsset) -> Outcome:
+    def _begun(self, raw: RawAsset, decoder: Executor) -> Outcome | Future[Outcome]:
+        """Read an image, and leave it to the decoder."""
         self._tally.count("inferred")
         try:
             data = self._source.read(raw.locator, self._caps.max_bytes)
-            return store_image(data, self._caps, self._blobs)
         except TooLarge as error:
             return Unusable("too_many_bytes", "", error.size, self._caps.max_bytes)
+        except Exception as error:  # noqa: BLE001 - readers of hostile files may raise anything; it is in the row
+            return error
+        return decoder.submit(self._decoded, data)
+
+    def _decoded(self, data: bytes) -> Outcome:
+        try:
+            return store_image(data, self._caps, self._blobs)
         except Exception as error:  # noqa: BLE001 - decoders of hostile bytes may raise anything; it is in the row
             return error
+
+
+def _ended(outcome: Outcome | Future[Outcome]) -> Outcome:
+    return outcome.result() if isinstance(outcome, Future) else outcome
 
 
 def _entry(key: Any, outcome: Outcome) -> dict[str, bytes]:

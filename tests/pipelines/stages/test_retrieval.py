@@ -1,3 +1,5 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,10 +67,12 @@ def found(run: Any, text: Any, text_vectors: Any, workspace: Any, tally: Any) ->
     assets = [asset._replace(id=f"{asset.id}{asset.split}") for asset in assets]
     run(Embed(text_vectors, "text", workspace, tally), assets)
 
-    def neighbours(shards: int, weight: float | None = None, order: int = 1) -> dict[Any, list[Hit]]:
+    def neighbours(
+        shards: int, weight: float | None = None, order: int = 1, **index: Any
+    ) -> dict[Any, list[Hit]]:
         print_ = text_vectors.fingerprint()
         away = None if weight is None else Away(print_, weight)
-        nearest = Nearest(print_, print_, workspace, shards=shards, count=4, away=away)
+        nearest = Nearest(print_, print_, workspace, shards=shards, count=4, away=away, **index)
         keyed = [(asset.split, asset.id) for asset in assets][::order]
         beside = "" if weight is None else f"-{assets[0].id}"
         queries = [(split, f"{id}{beside}") for split, id in keyed]
@@ -98,3 +102,31 @@ def test_neighbours_are_of_the_same_split(found: Any) -> None:
     hits_of = found(3)
     assert len(hits_of) == 60
     assert all(hit.id.endswith(split) for (split, _), hits in hits_of.items() for hit in hits)
+
+
+def test_small_pools_are_searched_by_way_of_files_as_in_memory(found: Any, tmp_path: Path) -> None:
+    assert found(3, run_dir=str(tmp_path)) == found(3)
+    assert found(3, 0.7, run_dir=str(tmp_path)) == found(3, 0.7)
+
+
+def test_an_index_of_lists_gives_the_same_whatever_the_shards(found: Any, tmp_path: Path) -> None:
+    index = {"kind": "ivf", "run_dir": str(tmp_path), "target": 0.5}
+    assert found(1, **index) == found(3, order=-1, **index)
+
+
+def test_a_graph_is_one_whatever_the_shards(found: Any, tmp_path: Path) -> None:
+    assert found(3, kind="hnsw", run_dir=str(tmp_path)) == found(3)
+
+
+def test_the_recall_of_every_split_is_reported(found: Any, tmp_path: Path) -> None:
+    found(2, kind="ivf", run_dir=str(tmp_path), target=0.9)
+    said = {json.loads(path.read_text())["split"]: path for path in tmp_path.glob("recall-*.json")}
+    assert set(said) == {"train", "test"}
+    train = json.loads(said["train"].read_text())
+    assert train["recall"] >= 0.9
+    assert (train["vectors"], train["measured_on"], train["kind"]) == (30, 30, "ivf")
+
+
+def test_an_index_without_a_folder_is_refused(workspace: Any) -> None:
+    with pytest.raises(ValueError, match="needs a run_dir"):
+        Nearest("a", "b", workspace, shards=1, count=1, kind="ivf")
