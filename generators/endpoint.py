@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -62,19 +62,40 @@ class EndpointChat:
         Raises:
             EndpointError: As `load` does.
         """
-        import openai
-
-        key, url = _key(self._settings), urlsplit(self._settings.url)
-        options: dict[str, Any] = {"timeout": self._settings.timeout, "max_retries": 0}
-        options["default_query"] = dict(parse_qsl(url.query))
-        address = url._replace(query="", fragment="").geturl()
-        with openai.OpenAI(base_url=address, api_key=key, **options) as client:
-            caller = _Caller(client, key, self._settings, settings)
-            with ThreadPoolExecutor(self._settings.concurrency) as executor:
-                return list(executor.map(caller.answer, requests))
+        sampling = {
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "max_tokens": settings.max_tokens,
+        }
+        asked = [{"messages": request.messages, "seed": request.seed, **sampling} for request in requests]
+        answers: list[str | Exception] = ask_many(self._settings, asked, _content)
+        return answers
 
     def _is_path(self) -> bool:
         return self._settings.model.startswith(("/", ".", "~"))
+
+
+def ask_many(endpoint: Endpoint, asked: Sequence[Mapping[str, Any]], read: Callable[[Any], Any]) -> list[Any]:
+    """Send chat completions, `concurrency` at a time, and return what `read` makes of each, or its exception.
+
+    Args:
+        endpoint: The server.
+        asked: The arguments of each request, with its `seed`; the model is the endpoint's.
+        read: Reads a completion; what it returns as `Trouble` is tried again.
+
+    Raises:
+        EndpointError: The address holds credentials, or the environment's key cannot be one.
+    """
+    import openai
+
+    key, url = _key(endpoint), urlsplit(endpoint.url)
+    options: dict[str, Any] = {"timeout": endpoint.timeout, "max_retries": 0}
+    options["default_query"] = dict(parse_qsl(url.query))
+    address = url._replace(query="", fragment="").geturl()
+    with openai.OpenAI(base_url=address, api_key=key, **options) as client:
+        caller = _Caller(client, key, endpoint, read)
+        with ThreadPoolExecutor(endpoint.concurrency) as executor:
+            return list(executor.map(caller.answer, asked))
 
 
 def _shown(url: str) -> str:
@@ -96,7 +117,7 @@ def _key(endpoint: Endpoint) -> str:
     return key
 
 
-class _Trouble(NamedTuple):
+class Trouble(NamedTuple):
     """Why one try failed."""
 
     said: str
@@ -111,18 +132,20 @@ class _Trouble(NamedTuple):
 class _Caller:
     """Sends the requests of one batch, from several threads at once."""
 
-    def __init__(self, client: openai.OpenAI, key: str, endpoint: Endpoint, settings: Language) -> None:
-        self._client, self._key, self._endpoint, self._settings = client, key, endpoint, settings
+    def __init__(
+        self, client: openai.OpenAI, key: str, endpoint: Endpoint, read: Callable[[Any], Any]
+    ) -> None:
+        self._client, self._key, self._endpoint, self._read = client, key, endpoint, read
         self._hopeless: EndpointError | None = None
 
-    def answer(self, request: Request) -> str | Exception:
+    def answer(self, request: Mapping[str, Any]) -> Any:
         """Try a request until it is answered, its tries are used up, or no try can help."""
         attempt = 1
         while not self._hopeless:
             outcome = self._try_once(request)
-            if not isinstance(outcome, _Trouble):
+            if not isinstance(outcome, Trouble):
                 return outcome
-            wait = max(outcome.retry_after, _backoff(request.seed, attempt))
+            wait = max(outcome.retry_after, _backoff(request["seed"], attempt))
             if not outcome.passing or attempt == self._endpoint.attempts or wait > LONGEST_WAIT:
                 return self._given_up(outcome, attempt)
             logger.info("%s %s; try %d is in %.1f s", self._address, outcome.said, attempt + 1, wait)
@@ -134,36 +157,31 @@ class _Caller:
     def _address(self) -> str:
         return _shown(self._endpoint.url)
 
-    def _given_up(self, trouble: _Trouble, attempts: int) -> EndpointError:
+    def _given_up(self, trouble: Trouble, attempts: int) -> EndpointError:
         tries = f" ({attempts} tries)" if attempts > 1 else ""
         error = EndpointError(f"{self._address} {trouble.said}{tries}: {_advice(trouble, self._endpoint)}")
         if trouble.status in (0, 401, 403, 404):
             self._hopeless = error
         return error
 
-    def _try_once(self, request: Request) -> str | DeclinedError | _Trouble:
+    def _try_once(self, request: Mapping[str, Any]) -> Any:
         import openai
 
         try:
             completion = self._client.chat.completions.create(
-                model=self._endpoint.model,
-                messages=cast(Any, request.messages),
-                seed=request.seed,
-                temperature=self._settings.temperature,
-                top_p=self._settings.top_p,
-                max_tokens=self._settings.max_tokens,
+                model=self._endpoint.model, **cast(Any, request)
             )
         except openai.APITimeoutError:
-            return _Trouble("did not answer in time", -1)
+            return Trouble("did not answer in time", -1)
         except openai.APIConnectionError as error:
-            return _Trouble(f"cannot be reached ({type(error.__cause__).__name__})")
+            return Trouble(f"cannot be reached ({type(error.__cause__).__name__})")
         except openai.APIStatusError as error:
             return self._refused(error)
         except (openai.OpenAIError, ValueError) as error:
-            return _Trouble(f"sent no chat completion ({type(error).__name__})", 200)
-        return _content(completion)
+            return Trouble(f"sent no chat completion ({type(error).__name__})", 200)
+        return self._read(completion)
 
-    def _refused(self, error: openai.APIStatusError) -> DeclinedError | _Trouble:
+    def _refused(self, error: openai.APIStatusError) -> DeclinedError | Trouble:
         status = error.status_code
         if status == 400 and error.code == "content_filter":
             return DeclinedError("the server's content filter turned the request down")
@@ -172,22 +190,22 @@ class _Caller:
         words = printed(error.message.replace(self._key, "***"))
         quoted = f" ({words})" if status in (400, 422) else ""
         wait = _seconds(error.response.headers.get("retry-after", "")) if passing else 0.0
-        return _Trouble(f"answered {status}{quoted}", status, passing, wait)
+        return Trouble(f"answered {status}{quoted}", status, passing, wait)
 
 
-def _content(completion: Any) -> str | DeclinedError | _Trouble:
+def _content(completion: Any) -> str | DeclinedError | Trouble:
     """The text of a completion, which need not have the form that the client's types promise."""
     try:
         choice = completion.choices[0]
         content, refusal = choice.message.content, getattr(choice.message, "refusal", None)
     except (AttributeError, IndexError, TypeError, KeyError):
-        return _Trouble("sent no chat completion", 200)
+        return Trouble("sent no chat completion", 200)
     if choice.finish_reason == "content_filter" or (refusal and not content):
         return DeclinedError("the server turned the answer down")
     return content if isinstance(content, str) else ""
 
 
-def _advice(trouble: _Trouble, endpoint: Endpoint) -> str:
+def _advice(trouble: Trouble, endpoint: Endpoint) -> str:
     """What to check."""
     if trouble.status == 0:
         return "check that the server runs and that `url` is its address"

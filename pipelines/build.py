@@ -59,17 +59,24 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     encoders: dict[str, Any] = {"images": kit.image_embedder, "texts": kit.text_embedder}
 
     candidates = pools | "Pair" >> Pairing(
-        config.pair, seed, kit.scenarios, *encoders.values(), workspace=kit.workspace, tally=kit.tally("pair")
+        config.pair,
+        seed,
+        kit.scenarios,
+        *encoders.values(),
+        workspace=kit.workspace,
+        run_dir=kit.run_dir,
+        tally=kit.tally("pair"),
     )
     judged = candidates | "Judge" >> JudgePairs(kit.judge, kit.workspace, kit.tally("judge"))
     contrasts = {"judgements": judged["judgements"], **pools} | "Contrast" >> Contrast(
         config.contrast,
         config.select,
-        config.pair.index_shards,
+        config.pair,
         scenarios=kit.scenarios,
         judge=kit.judge,
         tally=kit.tally("contrast"),
         workspace=kit.workspace,
+        run_dir=kit.run_dir,
         **encoders,
     )
     judgements = (judged["judgements"], contrasts["judgements"]) | "AllJudgements" >> beam.Flatten()

@@ -18,12 +18,14 @@ from pipelines.models.clip import ImageEmbedder, TextEmbedder
 from pipelines.models.generation import ImageMaker, TextMaker
 from pipelines.models.judge import Judge, Rationaliser
 from pipelines.models.screening import ImageScreener, TextScreener
+from pipelines.models.served_judge import ServedJudge, ServedRationaliser
 from pipelines.models.zero_shot import Concepts, ZeroShotScreener
 from pipelines.progress import Tally
 from pipelines.stages.hashlist import HashList
 from pipelines.stages.screen import Member
 from pipelines.storage.workspace import Workspace
 from schemas.config import BUILTIN, BuildConfig, Model, Screen
+from schemas.config import Judge as Judging
 from schemas.policy import load_policy
 from schemas.records import Scenario
 
@@ -46,8 +48,8 @@ class Kit(NamedTuple):
     known_images: HashList | None
     image_embedder: ImageEmbedder
     text_embedder: TextEmbedder
-    judge: Judge
-    rationaliser: Rationaliser
+    judge: Judge | ServedJudge
+    rationaliser: Rationaliser | ServedRationaliser
     threads: int
     """What one worker may use at once."""
 
@@ -90,8 +92,6 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
     """
     threads = max(1, (os.cpu_count() or 1) // engine.workers)
     clip = _threaded(config.embed.model, threads)
-    # Writing is bound by steps, not by arithmetic as judging is, so it wants larger batches.
-    writer = config.judge.model.model_copy(update={"batch_size": config.judge.rationale_batch})
     judge = make_judge(config, workspace, threads)
     kit = Kit(
         out=out,
@@ -108,27 +108,40 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         image_embedder=ImageEmbedder(clip, workspace),
         text_embedder=TextEmbedder(clip),
         judge=judge,
-        rationaliser=Rationaliser(_threaded(writer, threads), load_policy(config.judge.policy), workspace),
+        rationaliser=_rationaliser(config.judge, workspace, threads),
         threads=threads,
     )
     kit.fingerprints()
     return kit
 
 
-def make_judge(config: BuildConfig, workspace: Workspace, threads: int = 0) -> Judge:
+def make_judge(config: BuildConfig, workspace: Workspace, threads: int = 0) -> Judge | ServedJudge:
     """The judge of a profile.
 
     Raises:
         ModelMissingError: Its folder is not there.
         PolicyError: Its policy cannot be used.
     """
-    model, policy = _threaded(config.judge.model, threads), load_policy(config.judge.policy)
+    policy = load_policy(config.judge.policy)
     scaling = Scaling(config.judge.temperature, config.judge.offset)
-    return Judge(model, policy, workspace, scaling)
+    if config.judge.endpoint:
+        return ServedJudge(config.judge.endpoint, policy, workspace, scaling)
+    return Judge(_threaded(config.judge.model, threads), policy, workspace, scaling)
 
 
-def _image_members(screen: Screen, judge: Judge, workspace: Workspace, threads: int) -> tuple[Member, ...]:
-    classifier = ImageScreener(_threaded(screen.image_classifier, threads), screen.harmful_labels, workspace)
+def _rationaliser(config: Judging, workspace: Workspace, threads: int) -> Rationaliser | ServedRationaliser:
+    policy = load_policy(config.policy)
+    if config.endpoint:
+        return ServedRationaliser(config.endpoint, policy, workspace)
+    # Writing is bound by steps, not by arithmetic as judging is, so it wants larger batches.
+    writer = config.model.model_copy(update={"batch_size": config.rationale_batch})
+    return Rationaliser(_threaded(writer, threads), policy, workspace)
+
+
+def _image_members(
+    screen: Screen, judge: Judge | ServedJudge, workspace: Workspace, threads: int
+) -> tuple[Member, ...]:
+    classifier = ImageScreener(_threaded(screen.image_classifier, threads), screen.image_labels, workspace)
     members = [Member(classifier.name, classifier, screen.classifier_threshold)]
     if screen.zero_shot:
         concepts = Concepts.read(Path(screen.concepts)) if screen.concepts else None
@@ -137,22 +150,22 @@ def _image_members(screen: Screen, judge: Judge, workspace: Workspace, threads: 
     return (*members, _judging_member(screen, judge))
 
 
-def _text_members(screen: Screen, judge: Judge, threads: int) -> tuple[Member, ...]:
-    classifier = TextScreener(_threaded(screen.text_classifier, threads), screen.harmful_labels)
+def _text_members(screen: Screen, judge: Judge | ServedJudge, threads: int) -> tuple[Member, ...]:
+    classifier = TextScreener(_threaded(screen.text_classifier, threads), screen.text_labels)
     return Member(classifier.name, classifier, screen.classifier_threshold), _judging_member(screen, judge)
 
 
-def _judging_member(screen: Screen, judge: Judge) -> Member:
+def _judging_member(screen: Screen, judge: Judge | ServedJudge) -> Member:
     return Member("judge", judge, screen.judge_threshold, judge.scaling, asked=True)
 
 
 def notices(config: BuildConfig) -> list[str]:
     """What a reader of the dataset must know first."""
     models = (
-        config.judge.model,
         config.embed.model,
         config.screen.image_classifier,
         config.screen.text_classifier,
+        *(() if config.judge.endpoint else (config.judge.model,)),
     )
     foreign = {*config.images.source, *config.texts.source} != {TINYWORLD}
     if foreign and any(model.path.startswith(f"{BUILTIN}{TINYWORLD}") for model in models):

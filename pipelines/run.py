@@ -93,7 +93,11 @@ def _run_build(ready: Ready) -> int:
         files=files,
         ledgers=ledgers,
         models=kit.fingerprints(),
-        results={"notices": notices(config), "scores": score(config, kit)},
+        results={
+            "notices": notices(config),
+            "scores": score(config, kit),
+            "retrieval": measured_recall(Path(kit.run_dir)),
+        },
         run={"started": started, "seconds": round(time.time() - started, 1)},
     )
     write_manifest(kit.out / "manifest.json", manifest)
@@ -131,6 +135,12 @@ def written_files(run_dir: Path) -> list[ShardFile]:
     """The files that the pipeline listed."""
     lines = (run_dir / "files.jsonl").read_text(encoding="utf-8").splitlines()
     return [ShardFile(**json.loads(line)) for line in lines]
+
+
+def measured_recall(run_dir: Path) -> dict[str, Any]:
+    """What the indexes on disk were chosen to be and how many of the true nearest they find, by pool and split."""
+    files = sorted(run_dir.glob("recall-*.json"))
+    return {path.stem.removeprefix("recall-"): json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
 def ledgers_of(out: Path, counts: Counts) -> list[Ledger]:

@@ -61,9 +61,7 @@ def _check_pinned(path: str, revision: str) -> None:
 class Endpoint(Section):
     """An OpenAI-compatible server: vLLM, llama.cpp, `transformers serve`, or a hosted one."""
 
-    url: str = Field(
-        pattern=r"^https?://[^@/?#]+(/[^?#]*)?$", description="up to and with `/v1`, without credentials"
-    )
+    url: str = Field(pattern=r"^https?://", description="up to and with `/v1`, without credentials")
     model: str = Field(min_length=1, description="the model's name on that server")
     key: str = Field(
         default="OPENAI_API_KEY",
@@ -190,8 +188,11 @@ class Screen(Section):
 
     image_classifier: Model = Model(path="builtin:tinyworld/screen-image")
     text_classifier: Model = Model(path="builtin:tinyworld/screen-text")
-    harmful_labels: tuple[str, ...] = Field(
-        default=("harmful",), min_length=1, description="labels of both classifiers that count as harmful"
+    image_labels: tuple[str, ...] = Field(
+        default=("harmful",), min_length=1, description="labels of the image classifier that count as harmful"
+    )
+    text_labels: tuple[str, ...] = Field(
+        default=("harmful",), min_length=1, description="labels of the text classifier that count as harmful"
     )
     zero_shot: Model | None = Field(
         default=None, description="an open_clip model that compares images with concepts"
@@ -248,6 +249,12 @@ class Pair(Section):
     candidates_per_scenario: Count = 8
     uses_per_scenario: Count = Field(default=2, description="in how many of them one image or text may be")
     index_shards: Count = 4
+    index: Literal["flat", "auto", "ivf", "hnsw"] = Field(
+        default="flat", description="exact in memory, or on disk by the size of each split, or of that kind"
+    )
+    index_recall: float = Field(
+        default=0.95, gt=0, le=1, description="share of the true nearest that an approximate index must find"
+    )
     baseline_candidates: int = Field(
         default=400, ge=0, description="pairs judged for each of the two baselines"
     )

@@ -8,7 +8,6 @@ the same harmful thing again, so the search looks away from what the scenario as
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -16,7 +15,7 @@ import apache_beam as beam
 from pipelines.progress import Tally
 from pipelines.stages.candidates import AttachTexts, pair_id
 from pipelines.stages.judge import JudgePairs
-from pipelines.stages.retrieval import Away, Hit, Nearest, query_key
+from pipelines.stages.retrieval import Away, Hit, Nearest, index_options, query_key
 from pipelines.stages.selection import choose_anchors
 from pipelines.storage.workspace import Workspace
 from schemas import config
@@ -43,12 +42,13 @@ class Contrast(beam.PTransform[Any, Any]):
     Args:
         config: How many neighbours are tried, and how far the search looks away.
         select: The caps; its thresholds have no say here.
-        shards: Shards of the index, as `pair.index_shards`.
+        pair: Its index is used here, too.
         scenarios: Those that the candidates came from.
         images: Handler that embedded the images.
         texts: Handler that embedded the texts.
         judge: Handler of the judge.
         workspace: Where vectors and answers are.
+        run_dir: The run's folder, for indexes on disk.
         tally: Counts contrast candidates `in`, `kept`, `failed`.
     """
 
@@ -56,24 +56,27 @@ class Contrast(beam.PTransform[Any, Any]):
         self,
         config: config.Contrast,
         select: config.Select,
-        shards: int,
+        pair: config.Pair,
         *,
         scenarios: Iterable[Scenario],
         images: Any,
         texts: Any,
         judge: Any,
         workspace: Workspace,
+        run_dir: str = "",
         tally: Tally,
     ) -> None:
         super().__init__()
         self._select = select
         away = Away(texts.fingerprint(), config.away)
-        near = partial(Nearest, workspace=workspace, shards=shards, count=config.neighbours, away=away)
+        index = index_options(pair, run_dir)
         queries = [(s.id, query_key(s.image_query), query_key(s.text_query)) for s in scenarios]
-        fingerprint = images.fingerprint()
-        self._images = _Replaced("image", near(fingerprint, fingerprint), {id: key for id, key, _ in queries})
-        fingerprint = texts.fingerprint()
-        self._texts = _Replaced("text", near(fingerprint, fingerprint), {id: key for id, _, key in queries})
+
+        def near(fingerprint: str) -> Nearest:
+            return Nearest(fingerprint, fingerprint, workspace, count=config.neighbours, away=away, **index)
+
+        self._images = _Replaced("image", near(images.fingerprint()), {id: key for id, key, _ in queries})
+        self._texts = _Replaced("text", near(texts.fingerprint()), {id: key for id, _, key in queries})
         self._judge = JudgePairs(judge, workspace, tally, stage="contrast")
 
     def expand(self, inputs: dict[str, Any]) -> dict[str, Any]:

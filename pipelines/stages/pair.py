@@ -16,7 +16,7 @@ import apache_beam as beam
 from pipelines.progress import Tally
 from pipelines.stages.baselines import ClipPairs, RandomPairs, sample_sizes
 from pipelines.stages.candidates import AttachTexts, Counted, OnePerPair, proposal
-from pipelines.stages.retrieval import Hit, Nearest, query_key
+from pipelines.stages.retrieval import Hit, Nearest, index_options, query_key
 from pipelines.storage.cache import CachedInference, InferenceError
 from pipelines.storage.workspace import Workspace
 from schemas import config
@@ -89,6 +89,7 @@ class Pairing(beam.PTransform[Any, Any]):
         images: Handler that embedded the images.
         texts: Handler that embedded the texts, in the same space; it also embeds the queries.
         workspace: Where the vectors are.
+        run_dir: The run's folder, for indexes on disk.
         tally: Counts assets `in`, candidates as `kept`, and queries `cached` and `inferred`.
     """
 
@@ -101,10 +102,12 @@ class Pairing(beam.PTransform[Any, Any]):
         texts: Any,
         *,
         workspace: Workspace,
+        run_dir: str = "",
         tally: Tally,
     ) -> None:
         super().__init__()
         self._config = config
+        self._index = index_options(config, run_dir)
         self._seed = seed
         self._queries = queries_of(scenarios)
         self._embedder = texts
@@ -143,10 +146,8 @@ class Pairing(beam.PTransform[Any, Any]):
         return hits | "ByScenario" >> beam.CoGroupByKey() | "Propose" >> beam.FlatMap(propose)
 
     def _nearest(self, assets: str, queries: str, count: int) -> Nearest:
-        fingerprints, shards = self._fingerprints, self._config.index_shards
-        return Nearest(
-            fingerprints[assets], fingerprints[queries], self._workspace, shards=shards, count=count
-        )
+        prints = self._fingerprints
+        return Nearest(prints[assets], prints[queries], self._workspace, count=count, **self._index)
 
     def _by_baselines(self, pools: dict[str, Any]) -> tuple[Any, ...]:
         total = self._config.baseline_candidates

@@ -20,6 +20,7 @@ from pipelines.stages.indexes import Kind
 from pipelines.stages.queries import Away, Queries, shard_of
 from pipelines.stages.search import MARGIN, SLACK, Hit, rank, search
 from pipelines.storage.workspace import Workspace
+from schemas import config
 
 __all__ = [
     "MARGIN", "QUERIES", "SLACK", "Away", "Hit", "Nearest", "query_key", "rank", "search", "shard_of",
@@ -29,6 +30,12 @@ __all__ = [
 def query_key(text: str) -> str:
     """The key of a query in the text embedder's cache."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def index_options(pair: config.Pair, run_dir: str) -> dict[str, Any]:
+    """The arguments of `Nearest` that a configuration asks for; a flat index needs no files."""
+    kept = "" if pair.index == "flat" else run_dir
+    return {"shards": pair.index_shards, "kind": pair.index, "target": pair.index_recall, "run_dir": kept}
 
 
 class Nearest(beam.PTransform[Any, Any]):

@@ -106,6 +106,19 @@ def processes(setting: Setting) -> list[Figure]:
     ]
 
 
+def retrieval(setting: Setting) -> list[Figure]:
+    """An approximate index against exact search, on vectors of an encoder."""
+    count = max(60_000, setting.count(200_000))
+    said = measure("tests.benchmarks.recall", ["--count", count]).said
+    name = f"retrieval among {count:,} vectors"
+    return [
+        Figure(f"{name}, share of the nearest 20 missed", 1 - said["recall_at_20"], "", 0.05),
+        Figure(f"{name}, time / exact search's", said["ratio"], "x", 0.2),
+        Figure(f"{name}, 4 shards differ from 1", float(not said["sharded_equals_single"]), "", 0.0),
+        Figure(f"{name}, peak memory", said["peak_mb"], "MB"),
+    ]
+
+
 def _route(
     setting: Setting, count: int, work: Path, flags: Any = (), out: str = "out", *, keep: bool = False
 ) -> Measured:
@@ -126,5 +139,6 @@ MEASUREMENTS: dict[str, tuple[Callable[[Setting], list[Figure]], int]] = {
     "memory": (memory, 40_000),
     "writing": (writing, 8_000),
     "processes": (processes, 8_000),
+    "retrieval": (retrieval, 200),
 }
 """Name to the measurement and the images that it needs at full scale."""

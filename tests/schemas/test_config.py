@@ -109,7 +109,7 @@ def test_unknown_keys_are_refused_by_name(load: Load, profile: str, named: str) 
         "build.name='../up'",
         "build.name=7",
         "build.seed=-1",
-        "screen.harmful_labels=[]",
+        "screen.image_labels=[]",
         "embed.model.batch_size=0",
         "embed.model.threads=-2",
     ],
@@ -142,7 +142,7 @@ def test_every_wrong_key_is_named_at_once(load: Load) -> None:
         ("compose.style=meme", "meme"),
         ('images.source=["tinyworld", "photos/"]', ("tinyworld", "photos/")),
         ("texts.column=", ""),
-        ('screen.harmful_labels=["nsfw", "gore"]', ("nsfw", "gore")),
+        ('screen.image_labels=["nsfw", "gore"]', ("nsfw", "gore")),
         ("judge.model={path='hub/judge', revision='abc'}", Model(path="hub/judge", revision="abc")),
         (
             "dedupe.split={train=0.7, validation=0.1, test=0.1, test_ood=0.1}",

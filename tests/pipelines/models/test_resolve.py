@@ -114,9 +114,7 @@ def test_a_folder_under_home_is_found(copied: Path, monkeypatch: pytest.MonkeyPa
 def test_a_builtin_model_lies_in_its_worlds_weights(monkeypatch: pytest.MonkeyPatch, copied: Path) -> None:
     (copied.parent / "weights").mkdir()
     copied.rename(copied.parent / "weights" / "judge")
-    monkeypatch.setattr(
-        "pipelines.models.resolve.files", lambda name: {"generators.tiny": copied.parent}[name]
-    )
+    monkeypatch.setattr("generators.weights.files", lambda name: {"generators.tiny": copied.parent}[name])
     assert model_folder(Model(path="builtin:tiny/judge")) == copied.parent / "weights" / "judge"
 
 

@@ -62,7 +62,7 @@ def contrasts(
         stage = Contrast(
             config.Contrast(neighbours=3),
             CAPS,
-            shards,
+            config.Pair(index_shards=shards),
             scenarios=SCENARIOS,
             images=image_vectors,
             texts=text_vectors,

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.stages import screen
-from pipelines.stages.ensemble import Firing, first_firing, verdict
+from pipelines.stages.ensemble import Firing, verdict
 from schemas.records import Score
 
 MEMBERS = [Score("classifier:a", 0.7), Score("zero-shot:b", 0.1), Score("judge", 0.6)]
@@ -58,4 +58,4 @@ def test_any_with_a_threshold_too_few_is_refused() -> None:
 
 
 def test_the_screen_stage_judges_by_the_same_function() -> None:
-    assert screen.first_firing is first_firing
+    assert screen.verdict is verdict
