@@ -20,6 +20,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
 from pipelines.models.batches import map_batches
+from pipelines.models.devices import moved
 from pipelines.models.clip import DualEncoder, TextEmbedder, load_dual_encoder
 from pipelines.models.resolve import fingerprint
 from pipelines.storage.workspace import Workspace
@@ -102,7 +103,7 @@ class ZeroShotScreener(ModelHandler[str, bytes, ZeroShot]):
         return fingerprint("zero-shot-image", self._model, json.dumps(self._concepts))
 
     def load_model(self) -> ZeroShot:
-        """Load the dual encoder in single precision and encode the concepts, in batches of the fixed shape."""
+        """Load the dual encoder and encode the concepts, in batches of the fixed shape."""
         import torch
 
         encoder = load_dual_encoder(self._model)
@@ -126,7 +127,8 @@ class ZeroShotScreener(ModelHandler[str, bytes, ZeroShot]):
         def score(ids: list[str]) -> list[bytes]:
             images = [encoder.preprocess(Image.open(io.BytesIO(blobs.get(i)))) for i in ids]
             with torch.inference_mode():
-                vectors = encoder.model.encode_image(torch.stack(images), normalize=True).float().cpu()
+                inputs = moved({"image": torch.stack(images)}, encoder.model)
+                vectors = encoder.model.encode_image(**inputs, normalize=True).float().cpu()
                 p = (vectors @ model.concepts).softmax(dim=-1)[:, :harmful].sum(dim=-1).clamp(0, 1)
             return [row.tobytes() for row in p.numpy().astype(np.dtype("<f4"))]
 

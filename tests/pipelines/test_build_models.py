@@ -58,6 +58,7 @@ rationale_batch = 4
 model = {{ path = "{folder}/qwen", batch_size = 4 }}
 
 [pair]
+index = "ivf"
 baseline_candidates = 10
 
 [contrast]
