@@ -1,4 +1,4 @@
-"""Blurring of faces in retrieved photographs, with the Haar cascade that OpenCV ships; needs `crossharm[faces]`.
+"""Blurring of faces in retrieved photographs, with the Haar cascade that OpenCV ships.
 
 It lowers how many people can be recognised and does not anonymise a pool. The cascade (Viola and Jones, 2001) looks
 for upright faces seen from the front. It misses profiles, tilted and covered faces, faces in poor light, faces of
