@@ -20,8 +20,8 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
 from pipelines.models.batches import map_batches
-from pipelines.models.devices import moved
 from pipelines.models.clip import DualEncoder, TextEmbedder, load_dual_encoder
+from pipelines.models.devices import moved
 from pipelines.models.resolve import fingerprint
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
