@@ -126,20 +126,74 @@ class Pair(NamedTuple):
     """The blob of the composed picture; set by compose."""
 
 
-class Annotation(NamedTuple):
-    """One annotator's answers on one pair."""
+class Region(NamedTuple):
+    """A rectangle in an image; all four are shares of the image's width and height, in [0, 1]."""
 
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Annotation(NamedTuple):
+    """One annotator's answers on one pair; a skip has no answers."""
+
+    id: str
+    """sha256 (hex) of the project and the server's number of the annotation."""
     pair_id: str
     annotator: str
     """A salted hash, never a name."""
+    round: int
+    """1 for the first round, 2 for an expert's second look at what the first left open."""
+    gold: bool
+    """Whether the pair's answers were known, to measure the annotator."""
+    skipped: bool
     image_harmful: str
+    """`yes`, `no` or `unsure`, as are the next two; empty for a skip."""
     text_harmful: str
     joint_harmful: str
     hazard: str
+    """Empty unless `joint_harmful` is `yes`, as are mechanism, harmed and rationale."""
     mechanism: str
     severity: int
+    """1 (slight) to 4 (life-threatening); 0 unless `joint_harmful` is `yes`."""
+    harmed: str
     rationale: str
+    region: Region | None
+    """The part of the image that matters, if the annotator drew one."""
     seconds: float
+    """The lead time: from opening the task to submitting it."""
+    guideline: str
+    """Version of the guidelines that the annotator had read."""
+    updated: str
+    """When it was last submitted, ISO 8601 in UTC."""
+
+
+class Adjudication(NamedTuple):
+    """What the annotators of one pair say together."""
+
+    pair_id: str
+    joint_harmful: str
+    """`yes` or `no`; empty while `status` is not `settled`."""
+    image_harmful: str
+    text_harmful: str
+    hazard: str
+    mechanism: str
+    severity: int
+    confidence: float
+    """Probability, in [0, 1], of `joint_harmful` by the method."""
+    agreement: float
+    """Share of the votes on `joint_harmful`, unsure ones included, that are the commonest one."""
+    votes: tuple[tuple[str, str, str, str], ...]
+    """(annotator, image_harmful, text_harmful, joint_harmful), sorted by annotator."""
+    rationale: str
+    """The preferred one of `rationales`: of an annotator who agrees with the adjudicated answers."""
+    rationales: tuple[str, ...]
+    """All of them, sorted by annotator."""
+    status: str
+    """`settled`, `tie` or `low_confidence`."""
+    method: str
+    """`majority`, `dawid_skene` or `expert`."""
 
 
 class Excluded(NamedTuple):

@@ -77,6 +77,42 @@ def failed_schema() -> pa.Schema:
     )
 
 
+def annotation_schema() -> pa.Schema:
+    """The schema of `annotations/annotations.parquet`: field meanings as in `records.Annotation`."""
+    region = pa.struct([pa.field(name, pa.float64()) for name in ("x", "y", "width", "height")])
+    answers = ("image_harmful", "text_harmful", "joint_harmful", "hazard", "mechanism")
+    return pa.schema(
+        [
+            *(pa.field(name, pa.string()) for name in ("id", "pair_id", "annotator")),
+            pa.field("round", pa.int64()),
+            *(pa.field(name, pa.bool_()) for name in ("gold", "skipped")),
+            *(pa.field(name, pa.string()) for name in answers),
+            pa.field("severity", pa.int64()),
+            *(pa.field(name, pa.string()) for name in ("harmed", "rationale")),
+            pa.field("region", region),
+            pa.field("seconds", pa.float64()),
+            *(pa.field(name, pa.string()) for name in ("guideline", "updated")),
+        ]
+    )
+
+
+def adjudication_schema() -> pa.Schema:
+    """The schema of `annotations/adjudicated.parquet`: field meanings as in `records.Adjudication`."""
+    answers = ("joint_harmful", "image_harmful", "text_harmful", "hazard", "mechanism")
+    vote = pa.struct([pa.field(name, pa.string()) for name in ("annotator", "image", "text", "joint")])
+    return pa.schema(
+        [
+            *(pa.field(name, pa.string()) for name in ("pair_id", *answers)),
+            pa.field("severity", pa.int64()),
+            *(pa.field(name, pa.float64()) for name in ("confidence", "agreement")),
+            pa.field("votes", pa.list_(vote)),
+            pa.field("rationale", pa.string()),
+            pa.field("rationales", pa.list_(pa.string())),
+            *(pa.field(name, pa.string()) for name in ("status", "method")),
+        ]
+    )
+
+
 def _feature(field: pa.Field) -> Any:
     if field.type == _IMAGE:
         return {"_type": "Image"}
@@ -97,4 +133,12 @@ def _huggingface(fields: list[pa.Field]) -> dict[str, str]:
     return {"huggingface": json.dumps({"info": {"features": features}})}
 
 
-__all__ = ["LABELS", "MEDIA_COLUMNS", "excluded_schema", "failed_schema", "pair_schema"]
+__all__ = [
+    "LABELS",
+    "MEDIA_COLUMNS",
+    "adjudication_schema",
+    "annotation_schema",
+    "excluded_schema",
+    "failed_schema",
+    "pair_schema",
+]
