@@ -68,7 +68,7 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
         tally=kit.tally("pair"),
     )
     judged = candidates | "Judge" >> JudgePairs(kit.judge, kit.workspace, kit.tally("judge"))
-    contrasts = {"judgements": judged["judgements"], **pools} | "Contrast" >> Contrast(
+    contrasts = judged["judgements"] | "Contrast" >> Contrast(
         config.contrast,
         config.select,
         config.pair,

@@ -278,7 +278,7 @@ class Judge(Section):
 class Contrast(Section):
     """How the contrast partners of an emergent pair are looked for."""
 
-    neighbours: Count = Field(default=4, description="how many nearest images, and texts, are tried")
+    neighbours: Count = Field(default=6, description="how many nearest images, and texts, are tried")
     away: float = Field(
         default=1.25, ge=0, le=10, description="how strongly the search looks away from the scenario's query"
     )
@@ -288,12 +288,26 @@ class Select(Section):
     """What counts as emergent and as benign, and how many pairs are kept."""
 
     min_joint: Fraction = 0.85
+    likely: Fraction = Field(
+        default=0.8, description="p_joint from which contrasts are judged, or `min_joint` if that is lower"
+    )
     max_alone: Fraction = 0.35
     min_emergence: float = 2.0
     max_benign: Fraction = Field(default=0.2, description="p_joint up to which a pair counts as benign")
     max_uses: Count = Field(default=3, description="in how many emergent pairs one asset may be")
     max_per_mechanism: Count = Field(default=60, description="emergent pairs per split, hazard and mechanism")
-    benign_share: float = Field(default=0.5, ge=0, le=10, description="benign pairs for every emergent pair")
+    benign_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="benign pairs for every emergent pair, beside the contrast partners",
+    )
+
+    @model_validator(mode="after")
+    def _benign_is_below_emergent(self) -> Select:
+        if self.max_benign >= self.min_joint:
+            raise ValueError("`max_benign` must be below `min_joint`: no pair is both")
+        return self
 
 
 class Compose(Section):

@@ -100,6 +100,9 @@ class Candidate(NamedTuple):
     scenario: str = ""
     anchor: str = ""
     """For contrast candidates the id of the emergent pair they belong to."""
+    image_origin: str = ""
+    """`generated` or `retrieved`, as is the next."""
+    text_origin: str = ""
 
 
 class Judgement(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the ways of proposing pairs share: the id of a pair, one proposal a pair, and the texts attached."""
+"""What the ways of proposing pairs share: the id of a pair, one proposal a pair, and what is known of its parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pair_id(image_id: str, text_id: str) -> str:
 
 
 def proposal(image_id: str, text_id: str, split: str, method: str, score: float) -> Candidate:
-    """A candidate without its text, which `AttachTexts` adds."""
+    """A candidate without its text and origins, which `AttachParts` adds."""
     return Candidate(pair_id(image_id, text_id), image_id, text_id, "", split, method, round(score, 4))
 
 
@@ -37,24 +37,52 @@ class OnePerPair(beam.PTransform[Any, Any]):
         return keyed | beam.GroupByKey() | "Best" >> beam.Map(lambda group: best_proposal(group[1]))
 
 
-class AttachTexts(beam.PTransform[Any, Any]):
-    """`{"proposals", "texts"}` -> the proposals with their texts; `texts` are `TextAsset`s."""
+class AttachParts(beam.PTransform[Any, Any]):
+    """`{"proposals", "images", "texts"}` -> the proposals with their text and the origins of both parts."""
 
     def expand(self, inputs: dict[str, Any]) -> Any:
-        """Join by text id."""
-        keyed = {
-            "proposals": inputs["proposals"] | "ByText" >> beam.Map(lambda c: (c.text_id, c)),
-            "texts": inputs["texts"] | "Texts" >> beam.Map(lambda asset: (asset.id, asset.text)),
-        }
-        return keyed | beam.CoGroupByKey() | "Attach" >> beam.FlatMap(_attach)
+        """Join by image id, then by text id."""
+        origins = inputs["images"] | "Origins" >> beam.Map(
+            lambda a: (a.id, {"image_origin": a.provenance.origin})
+        )
+        texts = inputs["texts"] | "Texts" >> beam.Map(
+            lambda a: (a.id, {"text": a.text, "text_origin": a.provenance.origin})
+        )
+        with_origins = {"proposals": inputs["proposals"], "parts": origins} | Attach("image_id")
+        return {"proposals": with_origins, "parts": texts} | Attach("text_id")
+
+
+class Attach(beam.PTransform[Any, Any]):
+    """`{"proposals", "parts": (id, fields)}` -> the proposals with the fields of one of their parts.
+
+    Args:
+        key: `image_id` or `text_id`: which part.
+
+    Raises:
+        KeyError: A proposal names a part that is not there.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Attach-{key}")
+        self._key = key
+
+    def expand(self, inputs: dict[str, Any]) -> Any:
+        """Join by the part's id."""
+        key = self._key
+        proposals = inputs["proposals"] | "ByPart" >> beam.Map(lambda c: (getattr(c, key), c))
+        return (
+            {"proposals": proposals, "parts": inputs["parts"]}
+            | beam.CoGroupByKey()
+            | "Attach" >> beam.FlatMap(_attach)
+        )
 
 
 def _attach(element: Any) -> Iterator[Candidate]:
-    text_id, groups = element
+    id, groups = element
     for candidate in groups["proposals"]:
-        if not groups["texts"]:
-            raise KeyError(f"pair {candidate.id} names the text {text_id}, which is not in the pool")
-        yield candidate._replace(text=min(groups["texts"]))
+        if not groups["parts"]:
+            raise KeyError(f"pair {candidate.id} names {id}, which is not in the pool")
+        yield candidate._replace(**min(groups["parts"], key=str))
 
 
 class Counted(beam.DoFn):

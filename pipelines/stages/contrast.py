@@ -2,7 +2,10 @@
 
 An image near the pair's own with the same text, and a text near the pair's own with the same image: where such a
 neighbour is benign, the two rows differ in little else than the harm. The nearest of all would mostly show, or say,
-the same harmful thing again, so the search looks away from what the scenario asked for. Select picks among them.
+the same harmful thing again, so the search looks away from what the scenario asked for.
+
+Only parts of other such pairs are looked at, of the same split and origin: an image that is in benign rows alone
+would give the label away, and so would a photograph in the place of a generated picture. Select picks among them.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.progress import Tally
-from pipelines.stages.candidates import AttachTexts, pair_id
+from pipelines.stages.candidates import Attach, pair_id
 from pipelines.stages.judge import JudgePairs
 from pipelines.stages.retrieval import Away, Hit, Nearest, index_options, query_key
 from pipelines.stages.selection import choose_anchors
@@ -29,7 +32,7 @@ def with_image(anchor: Candidate, hit: Hit) -> Candidate:
 
 
 def with_text(anchor: Candidate, hit: Hit) -> Candidate:
-    """The anchor with a neighbour in place of its text, which `AttachTexts` adds."""
+    """The anchor with a neighbour in place of its text, which is attached later."""
     id = pair_id(anchor.image_id, hit.id)
     return anchor._replace(
         id=id, text_id=hit.id, text="", method="contrast_text", score=hit.score, anchor=anchor.id
@@ -37,7 +40,7 @@ def with_text(anchor: Candidate, hit: Hit) -> Candidate:
 
 
 class Contrast(beam.PTransform[Any, Any]):
-    """`{"judgements", "images", "texts"}` -> `{"judgements", "failed"}`, those of the contrast candidates.
+    """`Judgement`s -> `{"judgements", "failed"}`, those of the contrast candidates.
 
     Args:
         config: How many neighbours are tried, and how far the search looks away.
@@ -79,25 +82,25 @@ class Contrast(beam.PTransform[Any, Any]):
         self._texts = _Replaced("text", near(texts.fingerprint()), {id: key for id, _, key in queries})
         self._judge = JudgePairs(judge, workspace, tally, stage="contrast")
 
-    def expand(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def expand(self, judgements: Any) -> dict[str, Any]:
         """Find the neighbours of the anchors' images and texts, and judge them as partners."""
         select = self._select
         anchors = (
-            inputs["judgements"]
+            judgements
             | "ByScenario" >> beam.Filter(lambda judgement: judgement.candidate.method == "scenario")
             | "BySplit" >> beam.Map(lambda judgement: (judgement.candidate.split, judgement))
             | beam.GroupByKey()
             | "Anchors" >> beam.FlatMap(lambda group: choose_anchors(group[1], select))
             | "Candidate" >> beam.Map(lambda judgement: judgement.candidate)
         )
-        images = {"anchors": anchors, "assets": inputs["images"]} | self._images
-        texts = {"anchors": anchors, "assets": inputs["texts"]} | self._texts
-        texts = {"proposals": texts, "texts": inputs["texts"]} | AttachTexts()
-        return (images, texts) | beam.Flatten() | "JudgeContrasts" >> self._judge
+        texts = anchors | "Texts" >> beam.Map(lambda c: (c.text_id, c.text)) | beam.Distinct()
+        texts = texts | "AsFields" >> beam.Map(lambda part: (part[0], {"text": part[1]}))
+        others = {"proposals": anchors | self._texts, "parts": texts} | Attach("text_id")
+        return (anchors | self._images, others) | beam.Flatten() | "JudgeContrasts" >> self._judge
 
 
 class _Replaced(beam.PTransform[Any, Any]):
-    """`{"anchors", "assets"}` -> contrast candidates with the part of one modality replaced.
+    """Anchors -> contrast candidates with the part of one modality replaced by that of another anchor.
 
     Args:
         modality: `image` or `text`.
@@ -111,16 +114,20 @@ class _Replaced(beam.PTransform[Any, Any]):
         self._nearest = nearest
         self._asked = asked
 
-    def expand(self, inputs: dict[str, Any]) -> Any:
-        part, asked = f"{self._modality}_id", self._asked
-        anchors = inputs["anchors"] | "ByPart" >> beam.Map(
-            lambda c: ((c.split, f"{getattr(c, part)}-{asked[c.scenario]}"), c)
+    def expand(self, anchors: Any) -> Any:
+        part, origin, asked = f"{self._modality}_id", f"{self._modality}_origin", self._asked
+        keyed = anchors | "ByPart" >> beam.Map(
+            lambda c: ((f"{c.split}-{getattr(c, origin)}", f"{getattr(c, part)}-{asked[c.scenario]}"), c)
         )
-        queries = anchors | "Queries" >> beam.Keys() | beam.Distinct()
-        assets = inputs["assets"] | "Ids" >> beam.Map(lambda asset: (asset.split, asset.id))
+        queries = keyed | "Queries" >> beam.Keys() | beam.Distinct()
+        assets = (
+            queries
+            | "Parts" >> beam.Map(lambda key: (key[0], key[1].partition("-")[0]))
+            | "Once" >> beam.Distinct()
+        )
         hits = {"assets": assets, "queries": queries} | self._nearest
         return (
-            {"anchors": anchors, "hits": hits}
+            {"anchors": keyed, "hits": hits}
             | beam.CoGroupByKey()
             | "Replace" >> beam.FlatMap(_replace, with_image if self._modality == "image" else with_text)
         )

@@ -15,7 +15,7 @@ import apache_beam as beam
 
 from pipelines.progress import Tally
 from pipelines.stages.baselines import ClipPairs, RandomPairs, sample_sizes
-from pipelines.stages.candidates import AttachTexts, Counted, OnePerPair, proposal
+from pipelines.stages.candidates import AttachParts, Counted, OnePerPair, proposal
 from pipelines.stages.retrieval import Hit, Nearest, index_options, query_key
 from pipelines.storage.cache import CachedInference, InferenceError
 from pipelines.storage.workspace import Workspace
@@ -59,7 +59,7 @@ def queries_of(scenarios: Iterable[Scenario]) -> list[Query]:
 def propose(
     scenario: Scenario, split: str, images: Sequence[Hit], texts: Sequence[Hit], config: config.Pair
 ) -> list[Candidate]:
-    """The best pairs of what was found, by mean cosine, ties by pair id; texts are not attached.
+    """The best pairs of what was found, by mean cosine, ties by pair id; parts are not attached.
 
     No image and no text is in more than `uses_per_scenario` of them, so that one near hit does not crowd out
     the others.
@@ -116,10 +116,10 @@ class Pairing(beam.PTransform[Any, Any]):
         self._tally = tally
 
     def expand(self, assets: dict[str, Any]) -> Any:
-        """Propose by scenario and by both baselines, keep one proposal a pair, and attach the texts."""
+        """Propose by scenario and by both baselines, keep one proposal a pair, and attach its parts."""
         pools = {name: assets[name] | f"Ids-{name}" >> self._ids() for name in ("images", "texts")}
         proposals = (self._by_scenario(pools), *self._by_baselines(pools)) | beam.Flatten()
-        candidates = {"proposals": proposals | OnePerPair(), "texts": assets["texts"]} | AttachTexts()
+        candidates = {"proposals": proposals | OnePerPair(), **assets} | AttachParts()
         return candidates | "Count" >> beam.ParDo(Counted(self._tally, "kept"))
 
     def _ids(self) -> Any:

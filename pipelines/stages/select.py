@@ -15,7 +15,7 @@ from pipelines.progress import Tally
 from pipelines.stages.inference import question_key
 from pipelines.stages.selection import Decision, select_split, ticket
 from schemas import config
-from schemas.records import Excluded, Judgement, Pair
+from schemas.records import Candidate, Excluded, Judgement, Pair
 
 STAGE = "select"
 
@@ -90,8 +90,16 @@ class _Outcome(beam.DoFn):
         self._tally.count("in")
         self._tally.count("kept" if decision.role else "excluded")
         if decision.role:
-            return Pair(judgement, decision.role, decision.group)
+            return Pair(_in_set_of(judgement, decision.anchor), decision.role, decision.group)
         return beam.pvalue.TaggedOutput("excluded", exclusion(judgement, decision))
+
+
+def _in_set_of(judgement: Judgement, anchor: Candidate | None) -> Judgement:
+    """The judgement as a partner of this emergent pair, whichever pair it was found for."""
+    if anchor is None:
+        return judgement
+    origin = {name: getattr(anchor, name) for name in ("hazard", "mechanism", "scenario")}
+    return judgement._replace(candidate=judgement.candidate._replace(anchor=anchor.id, **origin))
 
 
 def _without_text(judgement: Judgement) -> Judgement:

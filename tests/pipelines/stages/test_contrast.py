@@ -1,4 +1,4 @@
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +19,21 @@ CAPS = config.Select(max_uses=1, max_per_mechanism=10)
 
 
 @pytest.fixture
+def pools(pools: Any) -> Any:
+    """Every third image and every second text is generated."""
+    rates = {"images": 3, "texts": 2}
+    return {
+        name: [
+            asset._replace(provenance=asset.provenance._replace(origin="generated"))
+            if i % rates[name] == 0
+            else asset
+            for i, asset in enumerate(assets)
+        ]
+        for name, assets in pools.items()
+    }
+
+
+@pytest.fixture
 def judgements(run: Any, pools: Any, judge: Any, workspace: Any, tally: Any) -> list[Judgement]:
     """Judged pairs of three splits; every fourth is of a baseline."""
     pairs = [
@@ -33,6 +48,8 @@ def judgements(run: Any, pools: Any, judge: Any, workspace: Any, tally: Any) -> 
             "phy",
             "m",
             f"s{i}",
+            image_origin=image.provenance.origin,
+            text_origin=text.provenance.origin,
         )
         for i, (image, text) in enumerate(zip(pools["images"][:100], pools["texts"][:100], strict=True))
         for method in [("scenario", "scenario", "scenario", "random")[i % 4]]
@@ -70,8 +87,7 @@ def contrasts(
             workspace=workspace,
             tally=tally,
         )
-        inputs = {"judgements": judgements, **pools}
-        out = run(stage, {name: rows[::order] for name, rows in inputs.items()})
+        out = run(stage, judgements[::order])
         assert out["failed"] == []
         return sorted(out["judgements"])
 
@@ -86,13 +102,18 @@ def test_every_pair_that_may_become_emergent_and_no_other_gets_neighbours_of_bot
         kinds[judgement.candidate.anchor].append(judgement.candidate.method)
     splits = {j.candidate.split for j in judgements}
     anchors = [
-        anchor.candidate.id
+        anchor.candidate
         for split in splits
         for anchor in choose_anchors([j for j in judgements if j.candidate.split == split], CAPS)
     ]
-    assert len(anchors) > 5
-    assert set(kinds) == set(anchors)
-    assert all(sorted(found) == ["contrast_image"] * 3 + ["contrast_text"] * 3 for found in kinds.values())
+    images = Counter((anchor.split, anchor.image_origin) for anchor in anchors)
+    texts = Counter((anchor.split, anchor.text_origin) for anchor in anchors)
+    assert max(images.values()) > 4
+    assert set(kinds) <= {anchor.id for anchor in anchors}
+    for anchor in anchors:
+        count = Counter(kinds[anchor.id])
+        assert count["contrast_image"] == min(3, images[anchor.split, anchor.image_origin] - 1)
+        assert count["contrast_text"] == min(3, texts[anchor.split, anchor.text_origin] - 1)
 
 
 def test_a_contrast_replaces_one_part_by_another_of_the_same_split(
@@ -108,6 +129,20 @@ def test_a_contrast_replaces_one_part_by_another_of_the_same_split(
         assert split_of[contrast.image_id] == split_of[contrast.text_id] == contrast.split == anchor.split
         assert contrast.text == text_of[contrast.text_id]
         assert (contrast.hazard, contrast.mechanism, contrast.scenario) == anchor[7:10]
+
+
+def test_a_part_is_replaced_by_that_of_another_such_pair_and_of_its_own_origin(
+    contrasts: Any, judgements: Any, pools: Any
+) -> None:
+    by_id = {j.candidate.id: j.candidate for j in judgements}
+    found = contrasts()
+    used = {part for id in {j.candidate.anchor for j in found} for part in by_id[id][1:3]}
+    origin_of = {asset.id: asset.provenance.origin for rows in pools.values() for asset in rows}
+    for contrast in (judgement.candidate for judgement in found):
+        anchor = by_id[contrast.anchor]
+        assert {contrast.image_id, contrast.text_id} <= used
+        assert origin_of[contrast.image_id] == origin_of[anchor.image_id] == contrast.image_origin
+        assert origin_of[contrast.text_id] == origin_of[anchor.text_id] == contrast.text_origin
 
 
 def test_neither_order_nor_shards_change_the_contrasts(contrasts: Any) -> None:

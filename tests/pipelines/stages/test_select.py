@@ -11,17 +11,19 @@ from schemas.records import SPLITS, Candidate, Judgement
 
 
 def judged(split: str, number: int) -> Judgement:
-    method = ("scenario", "random", "clip")[number % 3]
-    image, text = f"{split}-i{number % 5}", f"{split}-t{number}"
+    """One of 30 pairs of five images and six texts: emergent on the diagonal, ambiguous with the last text."""
+    i, t = divmod(number, 6)
+    method = "scenario" if i == t else ("random", "clip")[(i + t) % 2]
+    image, text = f"{split}-i{i}", f"{split}-t{t}"
     pair = Candidate(
         pair_id(image, text), image, text, "the words", split, method, 0.5, "phy", "poisoning", "s"
     )
-    return judgement_of(pair, 0.05, 0.05, (0.96, 0.05, 0.5, 0.08)[number % 4], "judge")
+    return judgement_of(pair, 0.05, 0.05, 0.96 if i == t else 0.5 if t == 5 else 0.05, "judge")
 
 
 @pytest.fixture
 def judgements() -> list[Judgement]:
-    return [judged(split, number) for split in SPLITS for number in range(36)]
+    return [judged(split, number) for split in SPLITS for number in range(30)]
 
 
 def rows_of(out: dict[str, list[Any]]) -> tuple[list[Any], list[Any]]:
@@ -51,19 +53,21 @@ def test_the_order_of_the_input_does_not_matter(run: Any, judgements: Any, tally
 
 
 def test_the_same_judgement_twice_is_written_once(run: Any, tally: Any) -> None:
-    pairs, excluded = rows_of(run(Select(config.Select(), 0, tally), [judged("train", 0)] * 2))
-    assert (len(pairs), [row.reason for row in excluded]) == (1, ["duplicate_pair"])
+    once = [judged("train", number) for number in range(30)]
+    pairs, excluded = rows_of(run(Select(config.Select(), 0, tally), [*once, once[0]]))
+    assert [pair.judgement for pair in pairs].count(once[0]) == 1
+    assert [row.reason for row in excluded if row.id == once[0].candidate.id] == ["duplicate_pair"]
 
 
 def test_an_excluded_candidate_keeps_what_was_known_of_it(run: Any, tally: Any) -> None:
-    (row,) = run(Select(config.Select(), 0, tally), [judged("train", 2)])["excluded"]
+    (row,) = run(Select(config.Select(), 0, tally), [judged("train", 5)])["excluded"]
     assert (row.modality, row.stage, row.reason, row.score) == ("candidate", "select", "ambiguous", 0.5)
     assert json.loads(row.detail) == {
         "method": "clip",
         "scenario": "s",
         "anchor": "",
-        "image_id": "train-i2",
-        "text_id": "train-t2",
+        "image_id": "train-i0",
+        "text_id": "train-t5",
         "p_image": 0.05,
         "p_text": 0.05,
         "p_joint": 0.5,
