@@ -1,9 +1,9 @@
 """Settle every pair by its annotations: `python -m annotation adjudicate --help`.
 
-Yes, no and unsure are three answers; a question on which unsure is the likeliest is not settled. Hazard and mechanism are the
-commonest ones, and severity the median, of those who found the pair harmful. Ties and what is uncertain go to
-annotations/second_round.parquet, for an expert; an expert's answer settles. Disagreement is kept: votes,
-agreement and every rationale are in annotations/adjudicated.parquet.
+Yes, no and unsure are three answers; a question on which unsure is the likeliest is not settled. Hazard and
+mechanism are the commonest ones, and severity the median, of those who found the pair harmful. Ties and what is
+uncertain go to annotations/second_round.parquet, for an expert; an expert's answer settles. Disagreement is kept:
+votes, agreement and every rationale are in annotations/adjudicated.parquet.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from annotation.answers import Answers
     from annotation.settle import Settled
-
-INPUTS = b"inputs_sha256"
-"""Key of the table's metadata with the digest of what it was made from."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,8 +48,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Adjudicate, write and print; 0 if it was written, 2 if something cannot be used."""
     arguments = parser().parse_args(argv)
-    from annotation.answers import AnnotationsError, read_answers
+    from annotation.adjudicated import write_adjudicated, write_second_round
+    from annotation.answers import FOLDER, AnnotationsError, read_answers
     from annotation.settle import settle
+    from annotation.storing import write_json
 
     limit = arguments.min_confidence
     if limit is not None and not 0.5 <= limit <= 1:
@@ -61,33 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         answers = read_answers(arguments.dataset)
         settled = settle(answers, arguments.method, limit)
-        write_settled(settled, answers, arguments.dataset)
+        write_second_round(arguments.dataset, settled.open())
+        write_json(arguments.dataset / FOLDER / "adjudication.json", summary(settled, answers))
+        write_adjudicated(arguments.dataset, settled.rows, answers.digest)
     except (AnnotationsError, OSError) as error:
         sys.stderr.write(f"crossharm: {error}\n")
         return 2
     _print(settled, answers, arguments.dataset)
     return 0
-
-
-def write_settled(settled: Settled, answers: Answers, dataset: Path) -> None:
-    """Write `adjudicated.parquet`, `second_round.parquet` and `adjudication.json`; equal inputs, equal bytes."""
-    import pyarrow as pa
-
-    from annotation.answers import FOLDER
-    from annotation.storing import write_json, write_table
-    from schemas.tables import adjudication_schema
-
-    folder = dataset / FOLDER
-    schema = adjudication_schema().with_metadata({INPUTS: answers.digest})
-    names = ("annotator", "image", "text", "joint")
-    rows = [
-        row._asdict() | {"votes": [dict(zip(names, vote, strict=True)) for vote in row.votes]}
-        for row in settled.rows
-    ]
-    ids = pa.schema([pa.field("pair_id", pa.string())])
-    write_table(folder / "second_round.parquet", pa.table({"pair_id": settled.open()}, ids))
-    write_json(folder / "adjudication.json", summary(settled, answers))
-    write_table(folder / "adjudicated.parquet", pa.Table.from_pylist(rows, schema))
 
 
 def summary(settled: Settled, answers: Answers) -> dict[str, Any]:

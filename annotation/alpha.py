@@ -68,7 +68,7 @@ def measure(counts: Counts, level: Level, resamples: int = RESAMPLES) -> Alpha:
     if np.count_nonzero(counts.sum(axis=0)) < 2:
         return Alpha(None, None, None, agreement, *size, why="all answers are the same")
     drawn = _resampled(patterns, times, level, resamples)
-    low, high = _interval(alphas(np.tensordot(drawn, units, axes=1), level))
+    low, high = _interval(alphas(np.einsum("rp,pvw->rvw", drawn, units, optimize=True), level))
     return Alpha(_library_alpha(counts, level), low, high, agreement, *size)
 
 

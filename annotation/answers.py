@@ -21,6 +21,7 @@ YES_NO = ("joint_harmful", "image_harmful", "text_harmful")
 ANSWERS = ("yes", "no", "unsure")
 KNOWABLE = (*YES_NO, "hazard")
 """The questions whose answers `gold.parquet` may know."""
+_TEXTS = tuple(field.name for field in annotation_schema() if field.type == pa.string())
 _PAIR_COLUMNS = ["id", "hazard", "mechanism"]
 
 
@@ -135,11 +136,17 @@ def _read_columns(path: Path, schema: pa.Schema) -> pa.Table:
 
 def _annotation(row: dict[str, Any], path: Path) -> Annotation:
     """One row, with empty strings and zeros for what is null."""
-    region = row.pop("region")
-    text = {name: value or "" for name, value in row.items() if name not in ("severity", "seconds", "round")}
-    numbers = {"severity": row["severity"] or 0, "seconds": row["seconds"] or 0.0, "round": row["round"] or 1}
-    flags = {name: bool(row[name]) for name in ("gold", "skipped")}
-    made = Annotation(**{**text, **numbers, **flags, "region": Region(**region) if region else None})
+    given = {name: row[name] or "" for name in _TEXTS}
+    region = Region(**row["region"]) if row["region"] else None
+    made = Annotation(
+        **given,
+        round=row["round"] or 1,
+        gold=bool(row["gold"]),
+        skipped=bool(row["skipped"]),
+        severity=row["severity"] or 0,
+        region=region,
+        seconds=row["seconds"] or 0.0,
+    )
     for question in YES_NO:
         answer = getattr(made, question)
         if answer and answer not in ANSWERS:

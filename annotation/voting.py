@@ -99,8 +99,8 @@ def dawid_skene(votes: Iterable[Vote], known: Mapping[str, str]) -> tuple[Belief
     given = set(data["label"])
     truth = {pair: answer for pair, answer in sorted(known.items()) if answer in given}
     model = DawidSkene(n_iter=_ITERATIONS)
-    model.fit(data, pd.Series(truth, dtype=object) if truth else None)
-    columns = {answer: model.probas_[answer].to_dict() for answer in ANSWERS if answer in given}
+    found = model.fit_predict_proba(data, pd.Series(truth, dtype=object) if truth else None)
+    columns = {answer: found[answer].to_dict() for answer in ANSWERS if answer in given}
     beliefs = {
         pair: Belief(*(round(float(columns.get(answer, {}).get(pair, 0.0)), 4) for answer in ANSWERS))
         for pair in sorted(set(data["task"]))
