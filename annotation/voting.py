@@ -14,7 +14,7 @@ MIN_CONFIDENCE: dict[Method, float] = {"majority": 0.6, "dawid_skene": 0.9}
 ENOUGH_PAIRS = 100
 ENOUGH_ANNOTATORS = 3
 """With fewer, what an annotator gets wrong cannot be learned from their answers."""
-_ITERATIONS = 200
+_ITERATIONS = 100
 
 
 class Vote(NamedTuple):

@@ -56,7 +56,7 @@ def read_light(source: Path) -> list[Light]:
 
 def labelled(row: Light) -> Labelled:
     """What the machine says of a row; nulls become empty strings."""
-    return Labelled(**{name: row[name] or ("" if name != "label" else 0) for name in Labelled._fields})
+    return Labelled._make(row[name] if name == "label" else row[name] or "" for name in Labelled._fields)
 
 
 def data_files(source: Path) -> list[Path]:

@@ -1,8 +1,9 @@
-"""Planted annotators: people whose errors are known, answering for the pairs of a dataset folder."""
+"""Planted annotators, whose errors are known, and a small dataset folder for them to annotate."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
+from pipelines.storage.manifest import dataset_digest, write_manifest
+from pipelines.storage.shards import describe, write_shard
 from schemas.records import Annotation
-from schemas.tables import annotation_schema
+from schemas.tables import annotation_schema, excluded_schema, pair_schema
 
 COLUMNS = ["id", "label", "hazard", "mechanism", "text"]
 
@@ -98,3 +102,89 @@ def write_gold(dataset: Path, known: Mapping[str, str]) -> None:
     path = dataset / "annotations" / "gold.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+HAZARDS = {"phy": "poisoning", "prv": "disclosure", "ncr": "theft"}
+PARTS = {
+    "emergent": ("", ""),
+    "contrast_image": ("other", ""),
+    "contrast_text": ("", "other"),
+    "benign": ("own", "own"),
+}
+"""Role to what tells its image and its text from those of the emergent pair."""
+
+
+def pair_id(group: int, role: str) -> str:
+    """The id of a pair of `plant_dataset`."""
+    return hashlib.sha256(f"pair {group} {role}".encode()).hexdigest()
+
+
+def plant_dataset(root: Path, groups: int = 6) -> Path:
+    """A dataset folder as a build leaves it: groups of four pairs, one of each role, in two splits."""
+    rows = [_pair(group, role) for group in range(groups) for role in PARTS]
+    shards = {
+        "train": [row for row in rows if row["seed"] % 2 == 0],
+        "test": [r for r in rows if r["seed"] % 2],
+    }
+    files = []
+    for split, own in shards.items():
+        ordered = sorted(own, key=lambda row: row["id"])
+        made = [{name: row.get(name) for name in pair_schema().names} for row in ordered]
+        path = f"data/{split}-00000-of-00001.parquet"
+        files.append(describe(root, path, split, write_shard(root / path, pair_schema(), made, 5)))
+    dropped = [_dropped("image", "i", "too_small"), _dropped("candidate", "c", "ambiguous")]
+    path = "excluded/excluded-00000-of-00001.parquet"
+    files.append(describe(root, path, "excluded", write_shard(root / path, excluded_schema(), dropped, 5)))
+    assets = {name: len({row[f"{name}_id"] for row in rows}) for name in ("image", "text")}
+    counts = {"ingest images": {"in": assets["image"] + 1}, "ingest texts": {"in": assets["text"]}}
+    manifest = {
+        "configuration": {"build": {"name": "planted"}, "write": {"row_group": 5}},
+        "counts": counts | {"judge": {"in": len(rows) + 1}},
+        "files": [file._asdict() for file in files],
+        "dataset_digest": dataset_digest(files),
+        "scores": {"precision": {"value": 0.9, "of": groups}},
+    }
+    write_manifest(root / "manifest.json", manifest)
+    return root
+
+
+def _pair(group: int, role: str) -> dict[str, Any]:
+    out, (image, text) = io.BytesIO(), PARTS[role]
+    Image.new("RGB", (32, 24), (40 * group % 256, 120, 60 + len(role))).save(out, "PNG")
+    picture = {"bytes": out.getvalue(), "path": "x.png"}
+    harmful, alone = role == "emergent", role == "benign"
+    hazard = "" if alone else list(HAZARDS)[group % len(HAZARDS)]
+    return {
+        "seed": group,
+        "id": pair_id(group, role),
+        "image": picture,
+        "composed": picture,
+        "text": f"Text {group} {text}",
+        "label": int(harmful),
+        "role": role,
+        "hazard": hazard,
+        "mechanism": HAZARDS.get(hazard, ""),
+        "contrast_group": "" if alone else pair_id(group, "emergent"),
+        "rationale": "The machine says why." if harmful else "",
+        "method": "scenario",
+        "scenario": "s1",
+        **dict.fromkeys(("p_image", "p_text"), 0.01),
+        "p_joint": 0.97 if harmful else 0.02,
+        "emergence": 8.0 if harmful else 0.5,
+        "image_id": f"image {group} {image}",
+        "text_id": f"text {group} {text}",
+        "image_name": f"{group}{image}.png",
+        "text_name": f"{group}{text}.txt",
+    }
+
+
+def _dropped(modality: str, id: str, reason: str) -> dict[str, Any]:
+    row = {name: None for name in excluded_schema().names}
+    return row | {
+        "modality": modality,
+        "id": id,
+        "name": id,
+        "stage": "ingest",
+        "reason": reason,
+        "detail": "",
+    }
