@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from generators.corpora import CARRIED, LINE_BYTES, Pool, Row, SourceError, TooLarge
 from generators.decode import Unusable
@@ -21,7 +21,14 @@ LISTED = 1000
 """Rows of a Parquet file that are held at once while rows are listed without images."""
 Part = tuple[int, int]
 """Number of a file of the split, and of a row group in it (0 where a file has none)."""
-_NOWHERE: tuple[Part, int, Generator[Any]] = ((-1, 0), 0, (record for record in ()))
+
+
+class _Cursor(NamedTuple):
+    """The rows of a part that are still to be read."""
+
+    part: Part
+    row: int
+    records: Generator[Any]
 
 
 class StreamedImages:
@@ -42,10 +49,10 @@ class StreamedImages:
         self._opened: Opened | None = (opened := open_dataset(reference))
         self._columns = _image_columns(reference, opened)
         self._identity = opened.identity
-        self._cursor = _NOWHERE
+        self._cursor: _Cursor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_opened": None, "_cursor": _NOWHERE}
+        return self.__dict__ | {"_opened": None, "_cursor": None}
 
     def rows(self) -> Iterator[Row]:
         """List the rows in the order of the files; what follows damage in a file is one failed row."""
@@ -68,7 +75,7 @@ class StreamedImages:
         try:
             record = self._record((part[0], part[1]), row)
         except reading_errors() as error:
-            self._cursor = _NOWHERE
+            self._cursor = None
             raise OSError(f"file {part[0]} cannot be read: {type(error).__name__}: {error}") from None
         cells = (record.get(name) for name in self._columns)
         data = _bytes(next((cell for cell in cells if cell is not None), None))
@@ -81,21 +88,22 @@ class StreamedImages:
         return f"{self._identity}\0{locator}"
 
     def _record(self, part: Part, row: int) -> Any:
-        at_part, at_row, records = self._cursor
-        if part != at_part or row < at_row:
-            at_row, records = 0, self._begin(part)
-        record = next(islice(records, row - at_row, None), None)
+        cursor = self._cursor
+        if cursor is None or part != cursor.part or row < cursor.row:
+            cursor = self._begun(part)
+        record = next(islice(cursor.records, row - cursor.row, None), None)
         if record is None:
             raise EOFError(f"it ends before row {row} of row group {part[1]}")
-        self._cursor = (part, row + 1, records)
+        self._cursor = cursor._replace(row=row + 1)
         return record
 
-    def _begin(self, part: Part) -> Generator[Any]:
-        """The rows of a part; `datasets` complains loudly if they are still open when the process has ended."""
-        atexit.unregister(self._cursor[2].close)
+    def _begun(self, part: Part) -> _Cursor:
+        """The start of a part; `datasets` complains loudly of rows still open when the process ends."""
+        if self._cursor:
+            atexit.unregister(self._cursor.records.close)
         records: Generator[Any] = iter(_part(self._open().dataset, part))
         atexit.register(records.close)
-        return records
+        return _Cursor(part, 0, records)
 
     def _open(self) -> Opened:
         if self._opened is None:
