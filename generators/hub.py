@@ -182,5 +182,5 @@ def _explained(reference: DatasetReference, error: Exception) -> str:
     if not reference.local and (isinstance(error, ConnectionError) or "LocalEntryNotFound" in said):
         return f"{name}: the hub cannot be reached (network? HF_HUB_OFFLINE?): {said}"
     if "onfig name is missing" in said or "BuilderConfig" in said:
-        return f"{name} has several configurations, write ?config= with one of them: {said}"
+        return f"{name}: write ?config= with one of its configurations: {said}"
     return f"{name} cannot be opened: {said}"

@@ -235,7 +235,8 @@ def _portraits(work: Path, run: Path, blur: bool) -> dict[str, ImageAsset]:
         ingest = IngestImages(
             Ingest(blur_faces=blur), _Portraits(), workspace=Workspace(str(work)), tally=tally
         )
-        _ = pipeline | beam.Create(list(_Portraits().rows())) | ingest | beam.Map(_collect)
+        rows = pipeline | beam.Create(list(_Portraits().rows())) | ingest
+        _ = list(rows.values()) | beam.Flatten() | beam.Map(_collect)
     tally.flush()
     return {row.provenance.origin: row for row in _collected}
 
