@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from schemas.records import Excluded, Failed, Modality, Provenance, RawAsset
+from schemas.references import PREFIX
 
 STAGE = "ingest"
 LINE_BYTES = 1_000_000
@@ -55,7 +56,13 @@ class ImageSource(Source, Protocol):
     """A pool of images."""
 
     def read(self, locator: str, max_bytes: int) -> bytes:
-        """Read (or draw) one image; raises OSError, or TooLarge before reading over `max_bytes`."""
+        """Read (or draw) one image.
+
+        Raises:
+            OSError: It cannot be read.
+            TooLarge: It has more than `max_bytes`.
+            Unusable: There are no bytes of an image; the reason says what there is instead.
+        """
         ...
 
     def identity(self, locator: str) -> str:
@@ -64,7 +71,11 @@ class ImageSource(Source, Protocol):
 
 
 def open_images(source: str) -> ImageSource:
-    """Open a folder, a WebDataset `.tar` or a `.parquet` file of images; else SourceError."""
+    """Open a folder, a WebDataset `.tar`, a `.parquet` file or a dataset (`hf:...`) of images; else SourceError."""
+    if source.startswith(PREFIX):
+        from generators.streamed import StreamedImages
+
+        return StreamedImages(source)
     path = Path(source).expanduser()
     if path.is_dir():
         return Folder(path)
@@ -76,15 +87,19 @@ def open_images(source: str) -> ImageSource:
 
 
 def open_texts(source: str, column: str = "") -> Source:
-    """Open a `.txt` (a text a line), `.csv`, `.jsonl` or `.parquet` file of texts.
+    """Open a `.txt` (a text a line), `.csv`, `.jsonl` or `.parquet` file, or a dataset (`hf:...`), of texts.
 
     Args:
-        source: The file.
+        source: The file, or the dataset's spelling.
         column: Column of the text; empty means `text`, `caption` or the only column.
 
     Raises:
         SourceError: There is no such file, its kind is not supported, or it has no such column.
     """
+    if source.startswith(PREFIX):
+        from generators.streamed import StreamedTexts
+
+        return StreamedTexts(source, column)
     from generators.textfiles import CsvTexts, Jsonl, Lines, ParquetTexts
 
     path = Path(source).expanduser()

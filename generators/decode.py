@@ -1,4 +1,4 @@
-"""Bytes of unknown origin to upright RGB JPEG, and strings to clean NFC text; pure functions.
+"""Bytes of unknown origin to upright RGB pictures and one kind of JPEG, and strings to clean NFC text; pure functions.
 
 Every image is encoded anew in one way, so that neither format nor metadata tells generated from retrieved.
 """
@@ -9,7 +9,6 @@ import io
 import struct
 import unicodedata
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -51,15 +50,8 @@ class Unusable(ValueError):
         self.reason, self.detail, self.score, self.threshold = reason, detail, score, threshold
 
 
-class Decoded(NamedTuple):
-    """An image as it is stored, and its upright RGB pixels."""
-
-    jpeg: bytes
-    image: Image.Image
-
-
-def decode_image(data: bytes, caps: Ingest) -> Decoded:
-    """Decode an image under the caps and encode it as JPEG, upright, sRGB, without metadata.
+def decode_image(data: bytes, caps: Ingest) -> Image.Image:
+    """Decode an image under the caps: upright, sRGB, without metadata.
 
     Raises:
         Unusable: `empty`, `too_many_bytes`, `unsupported_format`, `too_many_pixels`, `too_small`,
@@ -73,7 +65,7 @@ def decode_image(data: bytes, caps: Ingest) -> Decoded:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            return _encoded(_pixels(data, caps), caps.quality)
+            return _pixels(data, caps)
         except Unusable:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -103,7 +95,10 @@ def _pixels(data: bytes, caps: Ingest) -> Image.Image:
     if shrunk.size != size:
         shrunk = shrunk.resize(size, Image.Resampling.LANCZOS)
     rgb = _on_white(_in_srgb(shrunk, profile))
-    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+    upright = rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+    # Pillow would write a comment found in `info` into a file, and turn by its orientation again.
+    upright.info = {}
+    return upright
 
 
 def _stored_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -167,12 +162,11 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, image).convert("RGB")
 
 
-def _encoded(image: Image.Image, quality: int) -> Decoded:
-    # Pillow would write a comment found in `info` into the file.
-    image.info = {}
+def encode_image(image: Image.Image, quality: int) -> bytes:
+    """The one way in which pictures are stored: JPEG without chroma subsampling."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=0, optimize=False)
-    return Decoded(buffer.getvalue(), image)
+    return buffer.getvalue()
 
 
 def normalise_text(text: str, max_characters: int) -> str:

@@ -30,7 +30,7 @@ class Lines:
         """One row a line."""
         for number, line in enumerate(_lines(self._path), 1):
             name = f"line {number}"
-            yield _too_long(self._pool, name) if line is None else _row(self._pool, name, line, {})
+            yield too_long(self._pool, name) if line is None else text_row(self._pool, name, line, {})
 
 
 class Jsonl:
@@ -43,7 +43,7 @@ class Jsonl:
         first = next((record for record in records if isinstance(record, dict)), None)
         if first is None:
             raise SourceError(f"no line of {path} is a JSON object")
-        self._column = _column(path, list(first), column)
+        self._column = text_column(path, list(first), column)
 
     def rows(self) -> Iterator[Row]:
         """One row a line."""
@@ -52,7 +52,7 @@ class Jsonl:
 
     def _row(self, name: str, line: str | None) -> Row:
         if line is None:
-            return _too_long(self._pool, name)
+            return too_long(self._pool, name)
         if _undecoded(line):
             return self._pool.excluded(name, "not_utf8")
         record = _json(line)
@@ -61,7 +61,7 @@ class Jsonl:
         text = record.get(self._column) if isinstance(record, dict) else None
         if not isinstance(text, str):
             return self._pool.excluded(name, "malformed", f"no string `{self._column}`")
-        return _row(self._pool, name, text, _others(record, self._column))
+        return text_row(self._pool, name, text, other_columns(record, self._column))
 
 
 class CsvTexts:
@@ -74,7 +74,7 @@ class CsvTexts:
         if isinstance(header, csv.Error):
             raise SourceError(f"the header of {path} cannot be read: {header}")
         self._header = header
-        self._column = _column(path, header, column)
+        self._column = text_column(path, header, column)
 
     def rows(self) -> Iterator[Row]:
         """One row a record after the header."""
@@ -91,7 +91,7 @@ class CsvTexts:
             detail = f"{len(fields)} fields, the header has {len(self._header)}"
             return self._pool.excluded(name, "malformed", detail)
         record = dict(zip(self._header, fields, strict=True))
-        return _row(self._pool, name, record[self._column], _others(record, self._column))
+        return text_row(self._pool, name, record[self._column], other_columns(record, self._column))
 
     def _fields(self) -> Iterator[list[str] | csv.Error]:
         """The records, and an error in place of each that cannot be parsed; blank lines are none."""
@@ -118,7 +118,7 @@ class ParquetTexts:
         self._path = path.resolve()
         self._pool = Pool("text", printable(path.name))
         schema = open_parquet(path).schema_arrow
-        self._column = _column(path, schema.names, column)
+        self._column = text_column(path, schema.names, column)
         kind = schema.field(self._column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
@@ -137,21 +137,21 @@ class ParquetTexts:
         if isinstance(text, UnicodeDecodeError):
             return self._pool.excluded(name, "not_utf8")
         if len(text or "") > LINE_BYTES:
-            return _too_long(self._pool, name)
-        return _row(self._pool, name, text or "", _others(record, self._column))
+            return too_long(self._pool, name)
+        return text_row(self._pool, name, text or "", other_columns(record, self._column))
 
 
-def _column(path: Path, there: Sequence[str], asked: str) -> str:
+def text_column(source: object, there: Sequence[str], asked: str) -> str:
     """Choose the column of the text; SourceError names the columns there are."""
     names = ", ".join(printable(name) for name in there) or "none"
     if asked:
         if asked not in there:
-            raise SourceError(f"{path} has no column {asked!r}; its columns: {names}")
+            raise SourceError(f"{source} has no column {asked!r}; its columns: {names}")
         return asked
     for name in (*COLUMNS, *(there if len(there) == 1 else ())):
         if name in there:
             return name
-    raise SourceError(f"{path} has no column `text` or `caption`; name one of its columns: {names}")
+    raise SourceError(f"{source} has no column `text` or `caption`; name one of its columns: {names}")
 
 
 def _lines(path: Path) -> Iterator[str | None]:
@@ -180,12 +180,12 @@ def _json(line: str) -> Any:
         return error
 
 
-def _others(record: Mapping[str, Any], column: str) -> dict[str, Any]:
+def other_columns(record: Mapping[str, Any], column: str) -> dict[str, Any]:
     """The carried columns but the text's own, which is no caption of itself."""
     return {key: record[key] for key in CARRIED if key in record and key != column}
 
 
-def _row(pool: Pool, name: str, text: str, carried: Mapping[str, Any]) -> Row:
+def text_row(pool: Pool, name: str, text: str, carried: Mapping[str, Any]) -> Row:
     """An asset, unless the text cannot be written as UTF-8 and so cannot travel."""
     try:
         text.encode()
@@ -196,5 +196,5 @@ def _row(pool: Pool, name: str, text: str, carried: Mapping[str, Any]) -> Row:
     return pool.asset(text, name, carried)
 
 
-def _too_long(pool: Pool, name: str) -> Row:
+def too_long(pool: Pool, name: str) -> Row:
     return pool.excluded(name, "too_long", f"over {LINE_BYTES} bytes")

@@ -125,8 +125,12 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--profile", default="tinyworld", help=f"a profile's name ({known}) or the path of a TOML file")
     add("--out", type=Path, help="folder of the dataset (default: datasets_out/NAME of the profile)")
-    add("--images", metavar="SRC", help="your images: a folder, a WebDataset .tar or a .parquet file")
-    add("--texts", metavar="SRC", help="your texts: a .txt, .csv, .jsonl or .parquet file")
+    add(
+        "--images",
+        metavar="SRC",
+        help="your images: a folder, a WebDataset .tar, a .parquet file or hf:DATASET",
+    )
+    add("--texts", metavar="SRC", help="your texts: a .txt, .csv, .jsonl or .parquet file or hf:DATASET")
     add(
         "--set",
         action="append",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from generators import diffusion, language
+from generators.streamed import StreamedImages, part_of
 from pipelines.kit import Kit
 from pipelines.models.generation import ImageMaker, TextMaker
 from pipelines.stages.dedupe import Dedupe
@@ -95,7 +96,9 @@ def _ingested_images(pipeline: Any, config: BuildConfig, kit: Kit, number: int, 
         rows = dropped.kept_of(pipeline | f"GenerateImages{number}" >> make)
         source = DrawnImages(kit.workspace)
     else:
-        rows = dropped.kept_of(pipeline | f"ReadImages{number}" >> ReadRows(source, kit.image_limit, tally))
+        in_part = part_of if isinstance(source, StreamedImages) else None
+        read = ReadRows(source, kit.image_limit, tally, in_part)
+        rows = dropped.kept_of(pipeline | f"ReadImages{number}" >> read)
     ingest = IngestImages(config.ingest, source, workspace=kit.workspace, tally=tally)
     return dropped.kept_of(rows | f"IngestImages{number}" >> ingest)
 

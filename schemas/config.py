@@ -6,7 +6,17 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from schemas.references import check_sources
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -14,6 +24,7 @@ Sources = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
     Field(min_length=1),
+    AfterValidator(check_sources),
 ]
 """One source, or a list of several."""
 
@@ -126,7 +137,8 @@ class Build(Section):
 class Images(Section):
     """The pool of images, from one source or several.
 
-    A source is `tinyworld` or `diffusion` (generated), a folder, a WebDataset `.tar`, or a `.parquet` file.
+    A source is `tinyworld` or `diffusion` (generated), a folder, a WebDataset `.tar`, a `.parquet` file, or a
+    dataset as `datasets` reads it: `hf:OWNER/NAME@REVISION` (or `hf:./FOLDER`), with `?config=NAME&split=NAME`.
     """
 
     source: Sources = ("tinyworld",)
@@ -147,7 +159,8 @@ class Images(Section):
 class Texts(Section):
     """The pool of texts, from one source or several.
 
-    A source is `tinyworld` or `language` (generated), or a `.txt`, `.csv`, `.jsonl` or `.parquet` file.
+    A source is `tinyworld` or `language` (generated), a `.txt`, `.csv`, `.jsonl` or `.parquet` file, or a dataset
+    spelled as for images.
     """
 
     source: Sources = ("tinyworld",)
@@ -181,6 +194,10 @@ class Ingest(Section):
     max_side: Count = Field(default=1024, description="longer images are scaled down to this many pixels")
     max_characters: Count = 1_000
     quality: int = Field(default=92, ge=50, le=100, description="JPEG quality of the stored images")
+    blur_faces: bool = Field(
+        default=False,
+        description="blur the upright, frontal faces that OpenCV finds in retrieved images; it misses some",
+    )
 
 
 class Screen(Section):

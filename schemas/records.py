@@ -8,6 +8,8 @@ Modality = Literal["image", "text", "candidate"]
 Split = Literal["train", "validation", "test", "test_ood"]
 Role = Literal["emergent", "contrast_image", "contrast_text", "benign"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test", "test_ood")
+NOT_SEARCHED = -1
+"""In place of a number of faces: no search was made."""
 ROLES: tuple[Role, ...] = ("emergent", "contrast_image", "contrast_text", "benign")
 
 
@@ -55,6 +57,8 @@ class ImageAsset(NamedTuple):
     cluster: str = ""
     """The smallest id of its near-duplicate cluster; set by dedupe."""
     split: str = ""
+    faces_blurred: int = NOT_SEARCHED
+    """How many faces were found and blurred before it was stored."""
 
 
 class TextAsset(NamedTuple):

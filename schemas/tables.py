@@ -31,7 +31,10 @@ def _asset_fields(modality: str) -> list[pa.Field]:
 
 
 def pair_schema() -> pa.Schema:
-    """The schema of `data/`: one row a pair. Probabilities are in [0, 1]; `image` and `composed` are encoded."""
+    """The schema of `data/`: one row a pair. Probabilities are in [0, 1]; `image` and `composed` are encoded.
+
+    `image_faces_blurred` is -1 where no faces were looked for.
+    """
     fields = [
         pa.field("id", pa.string()),
         pa.field("image", _IMAGE),
@@ -52,6 +55,7 @@ def pair_schema() -> pa.Schema:
         pa.field("judge", pa.string()),
         pa.field("rationale", pa.string()),
         *_asset_fields("image"),
+        pa.field("image_faces_blurred", pa.int64()),
         *_asset_fields("text"),
     ]
     return pa.schema(fields).with_metadata(_huggingface(fields))

@@ -57,6 +57,15 @@ def blur_faces(image: Image.Image) -> tuple[Image.Image, int]:
     return result, len(faces)
 
 
+def version() -> str:
+    """What decides which faces are found and how they are blurred.
+
+    Raises:
+        ImportError: OpenCV is not installed; the message says what to do.
+    """
+    return f"opencv {_opencv().__version__} {CASCADE} {ENLARGED} {BLOCKS} {SHORT_SIDE} {MOST_SCALE} {LEAST}"
+
+
 def find_faces(image: Image.Image) -> list[Box]:
     """The boxes of the faces that the cascade finds, from left to right.
 
@@ -97,12 +106,17 @@ def pixelated(part: Image.Image) -> Image.Image:
 
 def _cascade() -> Any:
     """This thread's classifier; one must not be used by two threads at a time."""
-    try:
-        import cv2
-        from cv2.data import haarcascades
-    except ImportError as error:
-        raise ImportError("blurring faces needs OpenCV: pip install crossharm[faces]") from error
+    cv2 = _opencv()
     if not hasattr(_THREAD, "cascade"):
         cv2.setNumThreads(1)
-        _THREAD.cascade = cv2.CascadeClassifier(haarcascades + CASCADE)
+        _THREAD.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + CASCADE)
     return _THREAD.cascade
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+        import cv2.data
+    except ImportError as error:
+        raise ImportError("blurring faces needs OpenCV: pip install opencv-python-headless") from error
+    return cv2

@@ -17,13 +17,14 @@ import PIL
 from PIL import Image
 
 from generators.corpora import ImageSource, TooLarge, printable, row_id
-from generators.decode import Unusable, decode_image, normalise_text
+from generators.decode import Unusable, decode_image, encode_image, normalise_text
+from pipelines.models import faces
 from pipelines.progress import Tally
 from pipelines.storage.blobs import BlobStore
 from pipelines.storage.cache import decode_json, encode_json
 from pipelines.storage.workspace import Workspace
 from schemas import config
-from schemas.records import Excluded, Failed, ImageAsset, Modality, RawAsset, TextAsset
+from schemas.records import NOT_SEARCHED, Excluded, Failed, ImageAsset, Modality, RawAsset, TextAsset
 
 STAGE = "ingest"
 BATCH = 256
@@ -41,14 +42,17 @@ class Stored(NamedTuple):
     width: int
     height: int
     pdq: str
+    faces_blurred: int = NOT_SEARCHED
 
 
 Outcome = Stored | Unusable | Exception
 
 
 def fingerprint(caps: config.Ingest) -> str:
-    """What an image becomes depends on this (and on its bytes): configuration and version of the decoder."""
-    return hashlib.sha256(f"ingest-v1 {PIL.__version__} {caps.model_dump_json()}".encode()).hexdigest()
+    """What an image becomes depends on this (and on its bytes): configuration and version of decoder and blurring."""
+    blurring = faces.version() if caps.blur_faces else ""
+    depends = f"ingest-v2 {PIL.__version__} {caps.model_dump_json()} {blurring}"
+    return hashlib.sha256(depends.encode()).hexdigest()
 
 
 def pdq(image: Image.Image) -> str:
@@ -62,9 +66,16 @@ def pdq(image: Image.Image) -> str:
 
 
 def store_image(data: bytes, caps: config.Ingest, blobs: BlobStore) -> Stored:
-    """Decode an image and put it in the blob store; Unusable says why it cannot be."""
-    jpeg, image = decode_image(data, caps)
-    return Stored(blobs.put(jpeg), image.width, image.height, pdq(image))
+    """Decode an image, blur its faces if the caps say so, and put it in the blob store.
+
+    Raises:
+        Unusable: It cannot be stored; the reason says why.
+    """
+    image, blurred = decode_image(data, caps), NOT_SEARCHED
+    if caps.blur_faces:
+        image, blurred = faces.blur_faces(image)
+    jpeg = encode_image(image, caps.quality)
+    return Stored(blobs.put(jpeg), image.width, image.height, pdq(image), blurred)
 
 
 def ingest_text(raw: RawAsset, max_characters: int) -> TextAsset | Excluded:
@@ -84,7 +95,8 @@ def _excluded(modality: Modality, raw: RawAsset, why: Unusable) -> Excluded:
 
 def _image_row(raw: RawAsset, outcome: Outcome) -> ImageAsset | Excluded | Failed:
     if isinstance(outcome, Stored):
-        return ImageAsset(*outcome, raw.provenance)
+        id, width, height, hashed, blurred = outcome
+        return ImageAsset(id, width, height, hashed, raw.provenance, faces_blurred=blurred)
     if isinstance(outcome, Unusable):
         return _excluded("image", raw, outcome)
     source, name = raw.provenance.source, raw.provenance.name
@@ -99,7 +111,8 @@ class IngestImages(beam.PTransform[Any, Any]):
         config: Caps.
         source: Reads the assets' locators.
         workspace: Blob store and cache.
-        tally: Counts `in`, `kept`, `excluded`, `failed`, `cached` and `inferred` (read and decoded anew).
+        tally: Counts `in`, `kept`, `excluded`, `failed`, `cached` and `inferred` (read and decoded anew), and
+            `faces_blurred` in what is kept.
     """
 
     def __init__(
@@ -169,6 +182,8 @@ class _IngestImages(beam.DoFn):
         for raw, key, outcome in zip(batch, keys, outcomes, strict=True):
             if isinstance(key, str) and key not in known:
                 new.update(_entry(key, outcome))
+            if isinstance(outcome, Stored) and outcome.faces_blurred > 0:
+                self._tally.count("faces_blurred", outcome.faces_blurred)
             yield _tagged(_image_row(raw, outcome), self._tally)
         self._cache.put_many(new)
 
@@ -211,11 +226,16 @@ class _IngestImages(beam.DoFn):
             return Unusable("too_many_bytes", "", error.size, self._caps.max_bytes)
         except Exception as error:  # noqa: BLE001 - readers of hostile files may raise anything; it is in the row
             return error
-        return decoder.submit(self._decoded, data)
+        return decoder.submit(self._decoded, data, self._caps_of(raw))
 
-    def _decoded(self, data: bytes) -> Outcome:
+    def _caps_of(self, raw: RawAsset) -> config.Ingest:
+        """Nobody is to be recognised in what was generated."""
+        retrieved = raw.provenance.origin == "retrieved"
+        return self._caps if retrieved else self._caps.model_copy(update={"blur_faces": False})
+
+    def _decoded(self, data: bytes, caps: config.Ingest) -> Outcome:
         try:
-            return store_image(data, self._caps, self._blobs)
+            return store_image(data, caps, self._blobs)
         except Exception as error:  # noqa: BLE001 - decoders of hostile bytes may raise anything; it is in the row
             return error
 

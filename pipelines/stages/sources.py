@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -14,7 +14,7 @@ from pipelines.storage.packing import pack, unpack
 from schemas.records import Excluded, Failed, RawAsset
 
 CHUNK = 256
-"""Rows that one worker takes at a time, in the source's order."""
+"""Rows that one worker takes at a time, in the source's order, at least."""
 
 
 class ReadRows(beam.PTransform[Any, Any]):
@@ -26,11 +26,15 @@ class ReadRows(beam.PTransform[Any, Any]):
         source: The pool, of images or of texts.
         limit: The most rows to list, from the first on.
         tally: Of the ingest stage: told what to expect, and what was dropped here.
+        part_of: Names the part of the source that a locator is in; neighbours of one part go to one worker together,
+            because going back in it would be slow.
     """
 
-    def __init__(self, source: Source, limit: int, tally: Tally) -> None:
+    def __init__(
+        self, source: Source, limit: int, tally: Tally, part_of: Callable[[str], str] | None = None
+    ) -> None:
         super().__init__()
-        self._list = _ListRows(source, limit, tally)
+        self._list = _ListRows(source, limit, tally, part_of)
 
     def expand(self, pipeline: Any) -> dict[str, Any]:
         """List in chunks and spread them."""
@@ -42,10 +46,13 @@ class ReadRows(beam.PTransform[Any, Any]):
 
 
 class _ListRows(beam.DoFn):
-    def __init__(self, source: Source, limit: int, tally: Tally) -> None:
+    def __init__(
+        self, source: Source, limit: int, tally: Tally, part_of: Callable[[str], str] | None
+    ) -> None:
         self._source = source
         self._limit = limit
         self._tally = tally
+        self._part_of = part_of
 
     def process(self, _: Any) -> Iterator[Any]:
         chunk: list[RawAsset] = []
@@ -53,13 +60,16 @@ class _ListRows(beam.DoFn):
             if not isinstance(row, RawAsset):
                 yield self._dropped(row)
                 continue
-            chunk.append(row)
-            if len(chunk) == CHUNK:
+            if len(chunk) >= CHUNK and not self._together(chunk[-1], row):
                 yield self._expected(chunk)
                 chunk = []
+            chunk.append(row)
         if chunk:
             yield self._expected(chunk)
         self._tally.flush()
+
+    def _together(self, one: RawAsset, next_one: RawAsset) -> bool:
+        return self._part_of is not None and self._part_of(one.locator) == self._part_of(next_one.locator)
 
     def _expected(self, chunk: list[RawAsset]) -> list[RawAsset]:
         self._tally.expect(len(chunk))

@@ -87,6 +87,7 @@ def row_of(pair: Pair, image: ImageAsset, text: TextAsset, blobs: BlobStore) -> 
         **{name: getattr(candidate, name) for name in _CANDIDATE_COLUMNS},
         **{name: getattr(judgement, name) for name in _JUDGED_COLUMNS},
         **_asset_columns("image", image),
+        "image_faces_blurred": image.faces_blurred,
         **_asset_columns("text", text),
     }
 

@@ -22,6 +22,8 @@ LIBRARIES = (
     "open-clip-torch",
     "faiss-cpu",
     "pyarrow",
+    "datasets",
+    "opencv-python-headless",
     "pillow",
     "numpy",
 )

@@ -89,6 +89,18 @@ def parquet_and_jsonl(root: Path) -> Files:
     return root / "s.parquet", root / "t.jsonl"
 
 
+def dataset_and_csv(root: Path) -> Files:
+    """A Hugging Face dataset of two Parquet files, and one of a CSV file."""
+    cells, facts = [{"bytes": data, "path": None} for data in _drawn()], _columns("image")
+    (root / "scenes").mkdir(parents=True)
+    for number, rows in enumerate((slice(0, 35), slice(35, COUNT))):
+        table = pa.table({"image": cells[rows], **{name: facts[name][rows] for name in facts}})
+        pq.write_table(table, root / "scenes" / f"train-{number:05}-of-00002.parquet", row_group_size=20)
+    (root / "said").mkdir()
+    _csv(root / "said" / "train.csv", {"text": TEXTS, **_columns("text")})
+    return root / "scenes", root / "said"
+
+
 def _csv(path: Path, columns: dict[str, list[str]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -122,6 +134,14 @@ def test_what_a_folder_and_a_csv_file_say_arrives_in_the_rows(plain: Built) -> N
 def test_what_a_parquet_and_a_jsonl_file_say_arrives_in_the_rows(tmp_path: Path) -> None:
     built = _build(parquet_and_jsonl(tmp_path / "sources"), tmp_path, *FEW, few_scenarios(tmp_path))
     _check_rows(built, lambda text: _facts("text", TEXTS.index(text)))
+
+
+def test_what_streamed_datasets_say_arrives_in_the_rows(tmp_path: Path) -> None:
+    images, texts = (f"hf:{path}" for path in dataset_and_csv(tmp_path / "sources"))
+    arguments = ("--images", images, "--texts", texts)
+    built = build(tmp_path / "own", tmp_path / "work", *arguments, settings=(*FEW, few_scenarios(tmp_path)))
+    _check_rows(built, lambda text: _facts("text", TEXTS.index(text)))
+    assert "Traceback" not in built.stderr
 
 
 def test_what_a_tar_says_and_the_name_of_a_txt_file_arrive_in_the_rows(tmp_path: Path) -> None:

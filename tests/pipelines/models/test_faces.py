@@ -3,26 +3,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from pipelines.models.faces import Box, blur_faces, enlarged, find_faces, pixelated
+from tests.portrait import SIDE, drawn_face
 
 needs_opencv = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('cv2')")
-SIDE = 240
-
-
-def _face() -> Image.Image:
-    """Dark eyes, brows and mouth on a light oval: enough of a face for a Haar cascade."""
-    picture = Image.new("RGB", (SIDE, SIDE), (60, 70, 60))
-    draw, middle = ImageDraw.Draw(picture), SIDE // 2
-    draw.ellipse((middle - 55, 45, middle + 55, 190), fill=(215, 195, 180))
-    for side in (-1, 1):
-        x = middle + side * 30
-        draw.ellipse((x - 16, 97, x + 16, 117), fill=(50, 40, 35))
-        draw.rectangle((x - 16, 88, x + 16, 93), fill=(50, 40, 35))
-    draw.polygon([(middle, 115), (middle - 8, 142), (middle + 8, 142)], fill=(185, 165, 150))
-    draw.ellipse((middle - 24, 155, middle + 24, 167), fill=(110, 70, 70))
-    return picture.filter(ImageFilter.GaussianBlur(3))
 
 
 def _meadow() -> Image.Image:
@@ -41,7 +27,7 @@ def _beside(*pictures: Image.Image) -> Image.Image:
 
 @pytest.fixture
 def face() -> Image.Image:
-    return _face()
+    return drawn_face()
 
 
 @needs_opencv
@@ -79,7 +65,7 @@ def test_a_picture_without_faces_stays_as_it_is() -> None:
 @needs_opencv
 def test_the_picture_that_is_given_is_not_changed(face: Image.Image) -> None:
     blur_faces(face)
-    assert face.tobytes() == _face().tobytes()
+    assert face.tobytes() == drawn_face().tobytes()
 
 
 @needs_opencv
@@ -139,5 +125,5 @@ def test_without_opencv_the_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, face: Image.Image
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ImportError, match=r"pip install crossharm\[faces\]"):
+    with pytest.raises(ImportError, match="pip install opencv-python-headless"):
         blur_faces(face)

@@ -3,6 +3,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,14 +14,17 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from PIL import Image
 
 from generators.corpora import open_images, open_texts, printable
+from pipelines.models.faces import blur_faces, find_faces
 from pipelines.progress import Tally, read_progress
-from pipelines.stages.ingest import IngestImages, IngestTexts, fingerprint, pdq
+from pipelines.stages.ingest import IngestImages, IngestTexts, fingerprint, pdq, store_image
 from pipelines.stages.sources import ReadRows
 from pipelines.storage.workspace import Workspace
 from schemas.config import Ingest
-from schemas.records import Excluded, Failed
+from schemas.records import NOT_SEARCHED, Excluded, Failed, ImageAsset, Provenance, RawAsset
+from tests.portrait import drawn_face
 
 ROOT = Path(__file__).parents[3]
+PORTRAIT = ROOT.parent / "shared/data/photos/1107471216_4336c9b328.jpg"
 INGEST_ALL = """
 import sys
 from pathlib import Path
@@ -204,6 +208,89 @@ def test_pdq_is_near_for_a_scaled_copy_and_far_for_another_picture() -> None:
     image, other = hostile.picture(side=600), hostile.picture(side=601)
     near, far = (int(pdq(image), 16) ^ int(pdq(i), 16) for i in (image.resize((300, 300)), other))
     assert near.bit_count() <= 31 < far.bit_count()
+
+
+class _Portraits:
+    """A drawn face that the cascade finds: as somebody's photograph on its side, and as a generator's picture."""
+
+    def rows(self) -> Iterator[RawAsset]:
+        for origin in ("retrieved", "generated"):
+            yield RawAsset(origin, Provenance("portraits", origin, origin))
+
+    def read(self, locator: str, max_bytes: int) -> bytes:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        out = io.BytesIO()
+        upright = drawn_face().crop((20, 0, 220, 240))
+        upright.transpose(Image.Transpose.ROTATE_90).save(out, "PNG", exif=exif)
+        return out.getvalue()
+
+    def identity(self, locator: str) -> str:
+        return locator
+
+
+def _portraits(work: Path, run: Path, blur: bool) -> dict[str, ImageAsset]:
+    tally = Tally(str(run), "ingest")
+    _collected.clear()
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        ingest = IngestImages(
+            Ingest(blur_faces=blur), _Portraits(), workspace=Workspace(str(work)), tally=tally
+        )
+        rows = pipeline | beam.Create(list(_Portraits().rows())) | ingest
+        _ = list(rows.values()) | beam.Flatten() | beam.Map(_collect)
+    tally.flush()
+    return {row.provenance.origin: row for row in _collected}
+
+
+def _stored(work: Path, asset: ImageAsset) -> Image.Image:
+    with Image.open(io.BytesIO(Workspace(str(work)).blobs().get(asset.id))) as image:
+        return image.convert("RGB")
+
+
+def test_faces_of_retrieved_images_are_blurred_before_anything_is_stored(tmp_path: Path) -> None:
+    made = _portraits(tmp_path / "work", tmp_path / "run", blur=True)
+    assert (made["retrieved"].faces_blurred, made["generated"].faces_blurred) == (1, NOT_SEARCHED)
+    assert find_faces(_stored(tmp_path / "work", made["retrieved"])) == []
+    plain = drawn_face().crop((20, 0, 220, 240))
+    assert made["retrieved"].pdq == pdq(blur_faces(plain)[0]) != pdq(plain) == made["generated"].pdq
+    assert len(find_faces(_stored(tmp_path / "work", made["generated"]))) == 1
+    stored = [path for path in (tmp_path / "work" / "blobs").rglob("*") if path.is_file()]
+    assert len(stored) == 2
+    assert read_progress(tmp_path / "run")["ingest"]["faces_blurred"] == 1
+
+
+def test_a_blurred_photograph_stays_upright(tmp_path: Path) -> None:
+    made = _portraits(tmp_path / "work", tmp_path / "run", blur=True)
+    assert {(asset.width, asset.height) for asset in made.values()} == {(200, 240)}
+    assert made["retrieved"].faces_blurred == 1
+
+
+def test_another_setting_reuses_nothing_and_the_same_one_everything(tmp_path: Path) -> None:
+    work, counts = tmp_path / "work", []
+    for number, blur in enumerate((False, True, True, False)):
+        made = _portraits(work, tmp_path / str(number), blur)
+        counts.append(read_progress(tmp_path / str(number))["ingest"])
+        assert made["retrieved"].faces_blurred == (1 if blur else NOT_SEARCHED)
+    assert [count.get("inferred", 0) for count in counts] == [2, 2, 0, 0]
+    assert [count.get("faces_blurred", 0) for count in counts] == [0, 1, 1, 0]
+
+
+def test_the_version_of_opencv_counts_only_where_faces_are_blurred(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [fingerprint(Ingest(blur_faces=blur)) for blur in (False, True)]
+    monkeypatch.setattr("cv2.__version__", "0.1")
+    after = [fingerprint(Ingest(blur_faces=blur)) for blur in (False, True)]
+    assert before[0] == after[0] and before[1] != after[1]
+
+
+@pytest.mark.skipif(not PORTRAIT.is_file(), reason="the photographs are not beside this checkout")
+def test_a_face_in_a_real_photograph_is_blurred(tmp_path: Path) -> None:
+    plain, blurred = (
+        store_image(PORTRAIT.read_bytes(), Ingest(blur_faces=blur), Workspace(str(tmp_path)).blobs())
+        for blur in (False, True)
+    )
+    assert (plain.faces_blurred, blurred.faces_blurred) == (NOT_SEARCHED, 1)
+    assert (plain.width, plain.height) == (blurred.width, blurred.height)
+    assert plain.id != blurred.id
 
 
 @pytest.mark.skipif(not (ROOT.parent / "shared/data/photos").is_dir(), reason="the photographs are not here")

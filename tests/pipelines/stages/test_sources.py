@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from generators.corpora import open_texts
 from pipelines.progress import Tally, read_progress
 from pipelines.stages.sources import CHUNK, ReadRows
+from schemas.records import Provenance, RawAsset
 
 _collected: list[Any] = []
 
@@ -31,6 +34,31 @@ def test_every_row_comes_out_once_whatever_the_chunks(tmp_path: Path, count: int
     (tmp_path / "t.txt").write_text("".join(f"text {n}\n" for n in range(count)))
     names = [row.provenance.name for row in _read(tmp_path / "t.txt", 10_000)]
     assert sorted(names) == sorted(f"line {n + 1}" for n in range(count))
+
+
+class _Parts:
+    """Three parts of one chunk and a half each, and one of three rows."""
+
+    def rows(self) -> Iterator[RawAsset]:
+        for part, size in enumerate((CHUNK * 3 // 2,) * 3 + (3,)):
+            for row in range(size):
+                yield RawAsset(f"{part}:{row}", Provenance("parts", f"{part} {row}", "retrieved"))
+
+
+def _first(locator: str) -> str:
+    return locator.partition(":")[0]
+
+
+def test_rows_of_one_part_stay_together_in_order() -> None:
+    _collected.clear()
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        rows = pipeline | ReadRows(_Parts(), 10_000, Tally("", "ingest"), _first)
+        _ = rows["kept"] | beam.Map(_collect)
+    parts = [_first(row.locator) for row in _collected]
+    assert len([part for part, _ in groupby(parts)]) == len(set(parts)) == 4
+    for part in set(parts):
+        read = [int(row.locator.partition(":")[2]) for row in _collected if _first(row.locator) == part]
+        assert read == sorted(read)
 
 
 def test_the_limit_takes_the_first_rows(tmp_path: Path) -> None:
