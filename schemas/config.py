@@ -388,7 +388,9 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r}: write it as stage.key=value, e.g. --set select.min_joint=0.9")
     section: Any = data
     for key in keys[:-1]:
-        section = section.setdefault(key, {})
+        if section.get(key) is None:
+            section[key] = {}
+        section = section[key]
         if not isinstance(section, dict):
             raise ConfigError(f"--set {override!r}: {key!r} is a value, not a section")
     section[keys[-1]] = _parse(value.strip())
