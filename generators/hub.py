@@ -91,7 +91,9 @@ def explain(error: BaseException, path: str, revision: str) -> Trouble:
 
     page = f"{constants.ENDPOINT}/{path}"
     at = f" --revision {revision}" if revision else ""
-    elsewhere = f"`hf download {path}{at} --local-dir FOLDER` where there is a network, and give FOLDER as `path`"
+    elsewhere = (
+        f"`hf download {path}{at} --local-dir FOLDER` where there is a network, and give FOLDER as `path`"
+    )
     if isinstance(error, errors.OfflineModeIsEnabled):
         todo = f"unset HF_HUB_OFFLINE, or run {elsewhere}"
         return Trouble("not in the cache, and HF_HUB_OFFLINE forbids to ask the hub", todo, True)
@@ -100,7 +102,9 @@ def explain(error: BaseException, path: str, revision: str) -> Trouble:
     if isinstance(error, errors.RevisionNotFoundError):
         return Trouble(f"the hub has no revision {revision}", "pin it again", False)
     if isinstance(error, errors.RepositoryNotFoundError):
-        return Trouble("the hub shows no such model", f"check its name; if it is private, {_access(page)}", False)
+        return Trouble(
+            "the hub shows no such model", f"check its name; if it is private, {_access(page)}", False
+        )
     if isinstance(error, errors.HfHubHTTPError):
         return Trouble(f"the hub answered {error.response.status_code}", "try again later", True)
     if isinstance(error, errors.HFValidationError):

@@ -37,7 +37,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("profile", help="a profile's name or the path of a TOML file")
-    add("--pin", type=Path, metavar="FILE", help="write the profile with pinned revisions there, and check nothing else")
+    add(
+        "--pin",
+        type=Path,
+        metavar="FILE",
+        help="write the profile with pinned revisions there, and check nothing else",
+    )
     add(
         "--set",
         action="append",

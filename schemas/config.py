@@ -68,7 +68,9 @@ UNPINNED = "unpinned"
 def _check_pinned(path: str, revision: str, info: ValidationInfo) -> None:
     local = path.startswith((BUILTIN, "/", "./", "../", "~")) or Path(path).is_dir()
     if not (local or revision or (info.context or {}).get(UNPINNED)):
-        raise PydanticCustomError(UNPINNED, "the hub model '{path}' needs a pinned `revision`", {"path": path})
+        raise PydanticCustomError(
+            UNPINNED, "the hub model '{path}' needs a pinned `revision`", {"path": path}
+        )
 
 
 class Endpoint(Section):
@@ -342,9 +344,7 @@ class BuildConfig(Section):
     write: Write = Write()
 
 
-def load_config(
-    profile: Path, overrides: list[str] | None = None, *, unpinned: bool = False
-) -> BuildConfig:
+def load_config(profile: Path, overrides: list[str] | None = None, *, unpinned: bool = False) -> BuildConfig:
     """Read a profile and apply overrides of the form `stage.key=value` (value in TOML, or a bare string).
 
     What neither names keeps its default, key by key, inside models too.

@@ -44,7 +44,9 @@ def examine_folder(use: ModelUse) -> Finding:
         return Finding("models", use.key, Status.MISSING, str(error), todo)
     said = f"{use.settings.path}: {size / 1e6:,.1f} million parameters"
     if warning:
-        return Finding("models", use.key, Status.WARNING, f"{said}; {warning}", "delete them: nothing reads them")
+        return Finding(
+            "models", use.key, Status.WARNING, f"{said}; {warning}", "delete them: nothing reads them"
+        )
     return Finding("models", use.key, Status.OK, said)
 
 

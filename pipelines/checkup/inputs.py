@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ def examine_inputs(config: BuildConfig, say: Callable[[str], None]) -> list[Find
     for source in config.images.source:
         checks.append(("images.source", source, _opened(source, open_images)))
     for source in config.texts.source:
-        column = config.texts.column
-        checks.append(("texts.source", source, _opened(source, lambda path: open_texts(path, column))))
+        open_one = partial(open_texts, column=config.texts.column)
+        checks.append(("texts.source", source, _opened(source, open_one)))
     if config.screen.hash_list:
         checks.append(("screen.hash_list", config.screen.hash_list, lambda: _hashes(config.screen.hash_list)))
     if config.screen.concepts:

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pipelines.checkup.findings import Finding, Status, gigabytes
 from pipelines.checkup.models import Examined
@@ -26,7 +27,9 @@ def examine_device(examined: Sequence[Examined]) -> list[Finding]:
     absent = [one.use.key for one in used if one.use.settings.device == "cuda" and not gpus]
     if absent:
         said = f"{', '.join(absent)}: `device` is cuda, but torch finds no GPU"
-        return [Finding("device", "GPU", Status.MISSING, said, "set `device` to auto, or use a machine with one")]
+        return [
+            Finding("device", "GPU", Status.MISSING, said, "set `device` to auto, or use a machine with one")
+        ]
     findings = []
     on_gpu = [one for one in used if gpus and one.use.settings.device != "cpu" and not _offloaded(one)]
     if gpus:
@@ -57,35 +60,47 @@ def main_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+class _Disk(NamedTuple):
+    """A folder that is written to, and how much."""
+
+    name: str
+    path: Path
+    """The nearest folder that exists."""
+    need: float
+    """Bytes."""
+    option: str
+    """What moves it to another disk."""
+
+
 def examine_disks(examined: Sequence[Examined], work_dir: Path, out: Path) -> list[Finding]:
-    """Whether the disks of the hub's cache, the work directory and the dataset have room, each disk once."""
+    """Whether hub cache, work directory and dataset can be written to, and their disks have room for all of them."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    fetched = {one.use.settings.path: one.to_fetch for one in examined if one.use.used}
-    needs = [("hub cache", Path(HF_HUB_CACHE), sum(fetched.values())), ("work directory", work_dir, LEAST_FREE)]
-    needs.append(("dataset", out, 0.0))
-    on_disk: Counter[int] = Counter()
-    for _, path, need in needs:
-        on_disk[_existing(path).stat().st_dev] += int(need)
-    findings = []
-    for name, path, need in needs:
-        there = _existing(path)
-        if not os.access(there, os.W_OK):
-            todo = "choose another folder, or ask for the right to write there"
-            findings.append(Finding("disk", name, Status.MISSING, f"{there} cannot be written to", todo))
-            continue
-        free = shutil.disk_usage(there).free
-        said = f"{gigabytes(free)} free"
-        said += f", {gigabytes(need)} to fetch" if name == "hub cache" else ""
-        short = free < on_disk[there.stat().st_dev]
-        status = (Status.MISSING if name == "hub cache" and free < need else Status.WARNING) if short else Status.OK
-        todo = f"make room, or use another disk ({_switch(name)})" if short else ""
-        findings.append(Finding("disk", name, status, said, todo))
-    return findings
+    to_fetch = sum({one.use.settings.path: one.to_fetch for one in examined if one.use.used}.values())
+    disks = [
+        _Disk("hub cache", _existing(Path(HF_HUB_CACHE)), to_fetch, "HF_HOME"),
+        _Disk("work directory", _existing(work_dir), LEAST_FREE, "--work-dir"),
+        _Disk("dataset", _existing(out), 0.0, "--out"),
+    ]
+    wanted: Counter[int] = Counter()
+    for disk in disks:
+        wanted[disk.path.stat().st_dev] += int(disk.need)
+    return [_room(disk, wanted[disk.path.stat().st_dev]) for disk in disks]
 
 
-def _switch(name: str) -> str:
-    return {"hub cache": "HF_HOME", "work directory": "--work-dir", "dataset": "--out"}[name]
+def _room(disk: _Disk, wanted: int) -> Finding:
+    """How one of the folders stands, given what is wanted of its disk in all."""
+    if not os.access(disk.path, os.W_OK):
+        todo = f"choose another folder ({disk.option}), or ask for the right to write there"
+        return Finding("disk", disk.name, Status.MISSING, f"{disk.path} cannot be written to", todo)
+    free = shutil.disk_usage(disk.path).free
+    said = f"{gigabytes(free)} free"
+    if disk.name == "hub cache":
+        said += f", {gigabytes(disk.need)} to fetch"
+    if free >= wanted:
+        return Finding("disk", disk.name, Status.OK, said)
+    status = Status.MISSING if disk.name == "hub cache" and free < disk.need else Status.WARNING
+    return Finding("disk", disk.name, status, said, f"make room, or use another disk ({disk.option})")
 
 
 def _existing(path: Path) -> Path:

@@ -19,7 +19,6 @@ from pipelines.checkup.folders import (
     weight_files,
 )
 from pipelines.checkup.references import ModelUse, hub_facts
-from schemas.config import BUILTIN
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
@@ -172,7 +171,9 @@ def _of_labels(use: ModelUse, commit: str) -> list[Finding]:
     url = hf_hub_url(path, CONFIGS[use.loader], revision=commit)
     try:
         with hub_errors(path, commit):
-            answer = get_session().get(url, headers=build_hf_headers(), timeout=TIMEOUT, follow_redirects=True)
+            answer = get_session().get(
+                url, headers=build_hf_headers(), timeout=TIMEOUT, follow_redirects=True
+            )
             config: Any = answer.raise_for_status().json()
         check_config(use, config if isinstance(config, dict) else {})
     except BrokenFolderError as error:

@@ -46,7 +46,9 @@ def _listed(use: EndpointUse) -> Finding:
         return Finding("server", use.key, Status.MISSING, f"{said} ({held})", todo)
     if endpoint.model not in names:
         said = f"{endpoint.model} is not among its models: {', '.join(names[:5]) or 'none'}"
-        return Finding("server", use.key, Status.MISSING, said, f"correct `{use.key}.model`, or serve that model")
+        return Finding(
+            "server", use.key, Status.MISSING, said, f"correct `{use.key}.model`, or serve that model"
+        )
     return Finding("server", use.key, Status.OK, f"offers {endpoint.model} ({held})")
 
 
@@ -65,7 +67,9 @@ def _judges(use: EndpointUse, config: BuildConfig) -> Finding:
     try:
         policy = load_policy(config.judge.policy)
     except PolicyError as error:
-        return Finding("server", name, Status.WARNING, f"not tried: {error}", "see the finding of `judge.policy`")
+        return Finding(
+            "server", name, Status.WARNING, f"not tried: {error}", "see the finding of `judge.policy`"
+        )
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(folder)
         question = Question(workspace.blobs().put(picture.getvalue()), "Good morning.")

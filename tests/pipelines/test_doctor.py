@@ -54,6 +54,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def copied(models: Path, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    return shutil.copytree(models, tmp_path / "models")
+
+
 def _local(folder: Path) -> list[str]:
     paths = {
         "embed.model": "clip",
@@ -84,7 +90,7 @@ def test_the_table_says_the_same_as_the_json(tmp_path: Path, capsys: pytest.Capt
 def test_a_profile_that_is_wrong_is_all_that_is_said(doctor: Doctor, setting: str) -> None:
     status, found = doctor(setting)
     ((rows),) = found.values()
-    assert status == 1 and setting.split("=")[0] in rows[0][1]
+    assert status == 1 and setting.partition("=")[0] in rows[0][1]
 
 
 def test_whole_folders_of_every_kind_pass(doctor: Doctor, models: Path) -> None:
@@ -128,11 +134,10 @@ def _without_config(models: Path) -> None:
     ],
 )
 def test_a_folder_that_is_not_whole_is_told(
-    doctor: Doctor, models: Path, tmp_path: Path, damage: Callable[[Path], None], key: str, said: str
+    doctor: Doctor, copied: Path, damage: Callable[[Path], None], key: str, said: str
 ) -> None:
-    shutil.copytree(models, tmp_path / "models")
-    damage(tmp_path / "models")
-    status, found = doctor(*_local(tmp_path / "models"))
+    damage(copied)
+    status, found = doctor(*_local(copied))
     assert status == 1
     assert [name for name, rows in found.items() for state, _ in rows if state == "missing"] == [key]
     assert said in found[key][0][1]

@@ -156,7 +156,10 @@ def test_every_refusal_of_the_hub_is_told_apart(site: Hub, pinned: Checked) -> N
         "--set=screen.image_labels=['gore']",
         "--set=images.diffusion.path=tiny/pickled",
         "--set=images.source='diffusion'",
-        *(f"--set={key}.revision=main" for key in ("embed.model", "screen.text_classifier", "images.diffusion")),
+        *(
+            f"--set={key}.revision=main"
+            for key in ("embed.model", "screen.text_classifier", "images.diffusion")
+        ),
     )
     assert checked.status == 1 and pinned.status == 0
     ok, *rest = checked.of("embed.model")
