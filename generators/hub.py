@@ -109,6 +109,9 @@ def explain(error: BaseException, path: str, revision: str) -> Trouble:
         return Trouble(f"the hub answered {error.response.status_code}", "try again later", True)
     if isinstance(error, errors.HFValidationError):
         return Trouble("neither a folder nor the id of a hub model", "correct `path`", False)
+    lost = (ConnectionError, TimeoutError, errors.LocalEntryNotFoundError)
+    if isinstance(error, OSError) and not isinstance(error, lost):
+        return Trouble(f"the hub's cache cannot be used ({error})", "check its disk, or set HF_HOME", False)
     said = f"the hub {constants.ENDPOINT} was not reached ({type(error).__name__})"
     return Trouble(said, f"check the network and HTTPS_PROXY, or run {elsewhere}", True)
 
