@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from generators.hub import HubError, described
 from pipelines.checkup.models import COMMIT
@@ -43,11 +44,11 @@ def write_pinned(profile: Path, out: Path, pinned: dict[str, tuple[str, str]]) -
 
     document = tomlkit.parse(profile.read_text(encoding="utf-8"))
     for key, (path, commit) in pinned.items():
-        table = document
+        table: Any = document
         for part in key.split("."):
             table = table.setdefault(part, tomlkit.table())
         table["path"], table["revision"] = path, commit
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    part.write_text(tomlkit.dumps(document), encoding="utf-8")
-    os.replace(part, out)
+    partial = out.with_name(f".{out.name}.part")
+    partial.write_text(tomlkit.dumps(document), encoding="utf-8")
+    os.replace(partial, out)
