@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from generators.hub import described, hub_errors
 from generators.weights import folder_digest, is_local
 from schemas.config import Device, Diffusion
 
@@ -82,6 +83,27 @@ def economise(pipeline: Any, settings: Diffusion) -> None:
     if settings.compile:
         components = pipeline.components
         (components.get("transformer") or components["unet"]).compile()
+
+
+def fetch_pipeline(settings: Diffusion) -> None:
+    """Download the parts of a hub pipeline that are not in the cache; nothing for a local one.
+
+    Raises:
+        HubError: They cannot be fetched.
+    """
+    from diffusers import DiffusionPipeline
+
+    if local_folder(settings):
+        return
+    path, revision = settings.path, settings.revision
+    options = {"revision": revision, "use_safetensors": True, "trust_remote_code": False}
+    try:
+        DiffusionPipeline.download(path, **options, local_files_only=True)
+    except OSError:
+        # Asked first, since a download would try again for most of a minute where there is no network.
+        described(path, revision)
+        with hub_errors(path, revision):
+            DiffusionPipeline.download(path, **options)
 
 
 def load_pipeline(settings: Diffusion) -> Any:

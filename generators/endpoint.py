@@ -86,16 +86,43 @@ def ask_many(endpoint: Endpoint, asked: Sequence[Mapping[str, Any]], read: Calla
     Raises:
         EndpointError: The address holds credentials, or the environment's key cannot be one.
     """
-    import openai
-
-    key, url = _key(endpoint), urlsplit(endpoint.url)
-    options: dict[str, Any] = {"timeout": endpoint.timeout, "max_retries": 0}
-    options["default_query"] = dict(parse_qsl(url.query))
-    address = url._replace(query="", fragment="").geturl()
-    with openai.OpenAI(base_url=address, api_key=key, **options) as client:
+    key = _key(endpoint)
+    with _client(endpoint, key) as client:
         caller = _Caller(client, key, endpoint, read)
         with ThreadPoolExecutor(endpoint.concurrency) as executor:
             return list(executor.map(caller.answer, asked))
+
+
+def served_models(endpoint: Endpoint) -> list[str]:
+    """The names of the models that a server offers; asked once.
+
+    Raises:
+        EndpointError: The server cannot be reached, refuses the key, or answers something else.
+    """
+    import openai
+
+    key = _key(endpoint)
+    with _client(endpoint, key) as client:
+        try:
+            return [str(model.id) for model in client.models.list()]
+        except openai.APITimeoutError:
+            trouble = Trouble("did not answer in time", -1)
+        except openai.APIConnectionError as error:
+            trouble = Trouble(f"cannot be reached ({type(error.__cause__).__name__})")
+        except openai.APIStatusError as error:
+            trouble = Trouble(f"answered {error.status_code}", error.status_code)
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+            trouble = Trouble(f"sent no list of models ({type(error).__name__})", 200)
+    raise EndpointError(f"{_shown(endpoint.url)} {trouble.said}: {_advice(trouble, endpoint)}")
+
+
+def _client(endpoint: Endpoint, key: str) -> openai.OpenAI:
+    import openai
+
+    url = urlsplit(endpoint.url)
+    options: dict[str, Any] = {"timeout": endpoint.timeout, "max_retries": 0}
+    options["default_query"] = dict(parse_qsl(url.query))
+    return openai.OpenAI(base_url=url._replace(query="", fragment="").geturl(), api_key=key, **options)
 
 
 def _shown(url: str) -> str:

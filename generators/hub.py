@@ -1,186 +1,123 @@
-"""Opens datasets of the Hugging Face hub, and local ones of the same layouts, for streaming with `datasets`.
-
-No code of a dataset is run, and what may be read is its own files: a card that names others is refused. A token
-comes from the environment or from the hub's own store, never from a profile.
-"""
+"""The model hub: what is in its cache here, what it says of a model, and its errors in one line each."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from generators.corpora import SourceError, printable
-from schemas.references import OPTIONS, DatasetReference
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
 
-LAYOUTS = ("parquet", "webdataset", "json", "csv", "text")
-"""Layouts whose readers of `datasets` neither run code nor unpickle anything."""
-_OF_SUFFIX = {".parquet": "parquet", ".tar": "webdataset", ".jsonl": "json", ".json": "json", ".csv": "csv"}
-_BUFFER = 1 << 20
-IMAGE_BATCH = 8
-"""Rows of a Parquet file that are held at once while images are read."""
+FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja"]
+"""The files of a model that are fetched and read; weights are safetensors only."""
+TIMEOUT = 10.0
+"""Seconds that the hub may take to say what it knows of a model."""
 
 
-class Opened(NamedTuple):
-    """A split, ready to be streamed."""
-
-    dataset: Any
-    """An `IterableDataset` that decodes nothing."""
-    layout: str
-    columns: tuple[str, ...]
-    images: tuple[str, ...]
-    """The columns that `datasets` takes for images."""
-    identity: str
-    """sha256 (hex) that changes with the files of the split: their names and commit, or sizes and times."""
+class HubError(OSError):
+    """A model that the hub did not give; the message says why, and what to do."""
 
 
-def open_dataset(
-    reference: DatasetReference, columns: Sequence[str] = (), batch: int = IMAGE_BATCH
-) -> Opened:
-    """Open one split of a dataset, without reading more than its first rows.
+class Trouble(NamedTuple):
+    """Why the hub did not give a model."""
 
-    Args:
-        reference: The dataset.
-        columns: The columns that will be read; others need not be fetched. Empty means all.
-        batch: Rows of a Parquet file that are held at once.
+    said: str
+    todo: str
+    unknown: bool
+    """Whether nothing was learned of the model, as without a network."""
+
+
+def cached_snapshot(path: str, revision: str) -> Path | None:
+    """The folder of a model whose files are all in the cache; asks nobody."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    with hub_errors(path, revision):
+        try:
+            options = {"revision": revision or None, "allow_patterns": FETCHED, "local_files_only": True}
+            folder = Path(snapshot_download(path, **options))
+        except LocalEntryNotFoundError:
+            return None
+    return folder if any(folder.glob("*.safetensors")) else None
+
+
+def fetched_snapshot(path: str, revision: str) -> Path:
+    """The folder of a model, from the cache or downloaded.
 
     Raises:
-        SourceError: There is no such dataset, configuration or split, it is gated, the hub cannot be reached, or
-            its layout is not one of `LAYOUTS`.
+        HubError: It is not in the cache and cannot be fetched.
     """
-    try:
-        builder = _builder(reference)
-        layout = _layout(reference, builder)
-        split = _split(reference, builder.config.data_files)
-        _narrow(builder, layout, columns, batch)
-        dataset = builder.as_streaming_dataset(split=split)
-        features = dataset.features or {}
-        names = list(features) or list(next(iter(dataset), {}))
-    except reading_errors() as error:
-        raise SourceError(_explained(reference, error)) from None
-    if not names:
-        raise SourceError(f"{spelled(reference)} has no rows")
-    if columns and features:
-        dataset = dataset.select_columns([name for name in columns if name in features])
-    images = tuple(name for name, kind in features.items() if type(kind).__name__ == "Image")
-    files = builder.config.data_files[split]
-    undecoded = dataset.decode(False) if features else dataset
-    return Opened(undecoded, layout, tuple(names), images, _identity(reference, files))
+    from huggingface_hub import snapshot_download
+
+    cached = cached_snapshot(path, revision)
+    if cached:
+        return cached
+    # Asked first, since a download would try again for most of a minute where there is no network.
+    described(path, revision)
+    with hub_errors(path, revision):
+        return Path(snapshot_download(path, revision=revision, allow_patterns=FETCHED))
 
 
-def reading_errors() -> tuple[type[Exception], ...]:
-    """What `datasets`, its readers and the hub raise on files and connections that cannot be used."""
-    import tarfile
+def described(path: str, revision: str) -> ModelInfo:
+    """What the hub says of a model at a revision (of its default branch if that is empty), sizes included.
 
+    Raises:
+        HubError: It cannot be reached, or knows no such model.
+    """
+    from huggingface_hub import HfApi
+
+    with hub_errors(path, revision):
+        return HfApi().model_info(path, revision=revision or None, files_metadata=True, timeout=TIMEOUT)
+
+
+@contextmanager
+def hub_errors(path: str, revision: str) -> Iterator[None]:
+    """Raise what the hub's library raises in the body as `HubError`."""
     import httpx2
-    import pyarrow as pa
-    from datasets.exceptions import DatasetsError
+    from huggingface_hub.errors import HFValidationError
 
-    library = (DatasetsError, pa.ArrowException, tarfile.TarError, httpx2.HTTPError)
-    return (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, *library)
-
-
-def spelled(reference: DatasetReference) -> str:
-    """What written rows call a dataset: no directory of this machine, but hub id and revision, or a folder's name."""
-    options = [f"{name}={value}" for name, value in reference._asdict().items() if name in OPTIONS and value]
-    name = Path(reference.path).expanduser().resolve().name if reference.local else reference.path
-    revision = f"@{reference.revision}" if reference.revision else ""
-    return printable(f"{name}{revision}" + ("?" + "&".join(options) if options else ""))
+    try:
+        yield
+    except (httpx2.HTTPError, OSError, HFValidationError) as error:
+        trouble = explain(error, path, revision)
+        raise HubError(f"{path}: {trouble.said}; {trouble.todo}") from error
 
 
-def _builder(reference: DatasetReference) -> Any:
-    from datasets import load_dataset_builder
+def explain(error: BaseException, path: str, revision: str) -> Trouble:
+    """What an error of the hub's library means; the token is never part of it."""
+    from huggingface_hub import constants, errors
 
-    name = reference.config or None
-    if not reference.local:
-        if os.path.isdir(reference.path):
-            raise SourceError(
-                f"the folder {reference.path} hides the hub dataset of that name: write hf:./{reference.path} if "
-                "you mean the folder, else rename it or work in another directory"
-            )
-        return load_dataset_builder(reference.path, name, revision=reference.revision)
-    path = Path(reference.path).expanduser()
-    if not path.exists():
-        raise SourceError(f"there is no {path}")
-    if path.is_dir():
-        return load_dataset_builder(str(path), name)
-    if path.suffix.lower() not in _OF_SUFFIX:
-        raise SourceError(f"{path} is not supported: give a folder, or {', '.join(_OF_SUFFIX)}")
-    return load_dataset_builder(_OF_SUFFIX[path.suffix.lower()], name, data_files=os.path.abspath(path))
-
-
-def _layout(reference: DatasetReference, builder: Any) -> str:
-    """The layout, if it is one of `LAYOUTS` and all files are the dataset's own; else SourceError."""
-    layout = type(builder).__module__.rpartition(".")[2]
-    if layout == "imagefolder":
-        raise SourceError(
-            f"{spelled(reference)} holds its images as single files, which cannot be streamed: give a local folder "
-            "without `hf:`, or of the hub the commit of its branch refs/convert/parquet, if it has one"
-        )
-    if layout not in LAYOUTS:
-        raise SourceError(f"{spelled(reference)} is laid out as {layout}; supported are {', '.join(LAYOUTS)}")
-    for files in builder.config.data_files.values():
-        for file in files:
-            if not _own(reference, file):
-                raise SourceError(
-                    f"the card of {spelled(reference)} names a file outside of it: {printable(file)}"
-                )
-    return layout
-
-
-def _own(reference: DatasetReference, file: str) -> bool:
-    """Whether a file lies in the dataset; links in a local folder may lead outside, as in the hub's cache."""
-    if not reference.local:
-        return file.startswith(f"hf://datasets/{reference.path}@")
-    return Path(os.path.normpath(file)).is_relative_to(os.path.abspath(os.path.expanduser(reference.path)))
-
-
-def _split(reference: DatasetReference, splits: Mapping[Any, Any]) -> str:
-    """The split asked for; else `train`, or the only one; SourceError names the splits there are."""
-    there = [str(split) for split in splits]
-    wanted = reference.split or ("train" if len(there) > 1 else there[0])
-    if wanted not in there:
-        raise SourceError(
-            f"{spelled(reference._replace(split=''))} has no split {wanted!r}; write ?split= with one of its "
-            f"splits: {', '.join(there)}"
-        )
-    return wanted
-
-
-def _narrow(builder: Any, layout: str, columns: Sequence[str], batch: int) -> None:
-    """Have a Parquet file read a few rows at a time, and without the columns that nobody asks for."""
-    if layout != "parquet":
-        return
-    import pyarrow.dataset as ds
-
-    builder.config.batch_size = batch
-    builder.config.columns = list(columns) or None
-    builder.config.fragment_scan_options = ds.ParquetFragmentScanOptions(
-        use_buffered_stream=True, buffer_size=_BUFFER, pre_buffer=False
+    page = f"{constants.ENDPOINT}/{path}"
+    at = f" --revision {revision}" if revision else ""
+    elsewhere = (
+        f"`hf download {path}{at} --local-dir FOLDER` where there is a network, and give FOLDER as `path`"
     )
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        todo = f"unset HF_HUB_OFFLINE, or run {elsewhere}"
+        return Trouble("not in the cache, and HF_HUB_OFFLINE forbids to ask the hub", todo, True)
+    if isinstance(error, errors.GatedRepoError):
+        return Trouble("gated, and no access is granted", _access(page), False)
+    if isinstance(error, errors.RevisionNotFoundError):
+        return Trouble(f"the hub has no revision {revision}", "pin it again", False)
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return Trouble(
+            "the hub shows no such model", f"check its name; if it is private, {_access(page)}", False
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        return Trouble(f"the hub answered {error.response.status_code}", "try again later", True)
+    if isinstance(error, errors.HFValidationError):
+        return Trouble("neither a folder nor the id of a hub model", "correct `path`", False)
+    lost = (ConnectionError, TimeoutError, errors.LocalEntryNotFoundError)
+    if isinstance(error, OSError) and not isinstance(error, lost):
+        return Trouble(f"the hub's cache cannot be used ({error})", "check its disk, or set HF_HOME", False)
+    said = f"the hub {constants.ENDPOINT} was not reached ({type(error).__name__})"
+    return Trouble(said, f"check the network and HTTPS_PROXY, or run {elsewhere}", True)
 
 
-def _identity(reference: DatasetReference, files: Any) -> str:
-    """A hub file's name holds its commit; a local one counts with size and time."""
-    digest = hashlib.sha256()
-    for file in files:
-        status = os.stat(file) if reference.local else None
-        known = (status.st_size, status.st_mtime_ns) if status else ()
-        digest.update(f"{printable(file)}\0{known}\n".encode())
-    return digest.hexdigest()
+def _access(page: str) -> str:
+    from huggingface_hub import get_token
 
-
-def _explained(reference: DatasetReference, error: Exception) -> str:
-    """One line that says what was wrong, and what to do."""
-    name, said = spelled(reference), " ".join(printable(str(error)).split())[:300]
-    if isinstance(error, SourceError):
-        return str(error)
-    if "gated" in said.lower():
-        return f"{name} is gated: ask for access on its page of the hub, then `hf auth login` or set HF_TOKEN"
-    if not reference.local and (isinstance(error, ConnectionError) or "LocalEntryNotFound" in said):
-        return f"{name}: the hub cannot be reached (network? HF_HUB_OFFLINE?): {said}"
-    if "onfig name is missing" in said or "BuilderConfig" in said:
-        return f"{name}: write ?config= with one of its configurations: {said}"
-    return f"{name} cannot be opened: {said}"
+    held = "the account of your token" if get_token() else "an account, log in with `hf auth login`,"
+    return f"take {held} and accept the terms on {page}"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from generators.corpora import CARRIED, LINE_BYTES, Pool, Row, SourceError, TooLarge
 from generators.decode import Unusable
-from generators.hub import Opened, open_dataset, reading_errors, spelled
+from generators.hub_datasets import Opened, open_dataset, reading_errors, spelled
 from generators.textfiles import other_columns, text_column, text_row, too_long
 from schemas.references import DatasetReference
 

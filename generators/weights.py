@@ -10,9 +10,8 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+from generators.hub import FETCHED, fetched_snapshot
 from schemas.config import BUILTIN
-
-FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja"]
 
 
 class ModelMissingError(FileNotFoundError):
@@ -29,15 +28,14 @@ def weights_folder(path: str, revision: str) -> Path:
 
     Raises:
         ModelMissingError: There is no such folder, or it holds no safetensors.
+        HubError: It is neither in the cache of the hub nor can it be fetched.
     """
     if path.startswith(BUILTIN):
         folder = _builtin_folder(path)
     elif is_local(path):
         folder = Path(path).expanduser()
     else:
-        from huggingface_hub import snapshot_download
-
-        folder = Path(snapshot_download(path, revision=revision, allow_patterns=FETCHED))
+        folder = fetched_snapshot(path, revision)
     if not any(folder.glob("*.safetensors")):
         raise ModelMissingError(f"{path}: {folder} holds no .safetensors; is the path right?")
     return folder

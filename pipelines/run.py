@@ -16,6 +16,7 @@ from rich.console import Console
 
 from pipelines.build import STAGES, assemble
 from pipelines.engine import Engine, check_flags
+from pipelines.fetch import fetch_models
 from pipelines.kit import Kit, make_kit, notices
 from pipelines.logs import errors_to
 from pipelines.progress import ProgressDisplay
@@ -52,13 +53,15 @@ def prepare(config: BuildConfig, out: Path, work_dir: Path, engine: Engine) -> R
 
     Raises:
         ValueError: A flag, runner, source, scenario or model that cannot be used; the message names it.
-        OSError: A file that cannot be read, or a folder that cannot be made.
+        OSError: A file that cannot be read, a folder that cannot be made, or a model that cannot be fetched.
     """
     check_flags(engine.flags)
     pipeline = engine.pipeline()
     workspace = Workspace(str(work_dir.resolve()))
     run_id = f"{config.build.name}-{time.time_ns()}-{os.getpid()}"
     kit = make_kit(config, out.resolve(), workspace, run_id, engine)
+    if engine.in_process:
+        fetch_models(config, Console(stderr=True))
     kit.out.mkdir(parents=True, exist_ok=True)
     return Ready(config, kit, engine, pipeline)
 

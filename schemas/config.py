@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,8 +14,10 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from schemas.references import check_sources
 
@@ -58,15 +61,20 @@ class Model(Section):
     dtype: DType = "float32"
 
     @model_validator(mode="after")
-    def _hub_ids_are_pinned(self) -> Model:
-        _check_pinned(self.path, self.revision)
+    def _hub_ids_are_pinned(self, info: ValidationInfo) -> Model:
+        _check_pinned(self.path, self.revision, info)
         return self
 
 
-def _check_pinned(path: str, revision: str) -> None:
+UNPINNED = "unpinned"
+
+
+def _check_pinned(path: str, revision: str, info: ValidationInfo) -> None:
     local = path.startswith((BUILTIN, "/", "./", "../", "~")) or Path(path).is_dir()
-    if not local and not revision:
-        raise ValueError(f"the hub model {path!r} needs a pinned `revision`")
+    if not (local or revision or (info.context or {}).get(UNPINNED)):
+        raise PydanticCustomError(
+            UNPINNED, "the hub model '{path}' needs a pinned `revision`", {"path": path}
+        )
 
 
 class Endpoint(Section):
@@ -104,8 +112,8 @@ class Diffusion(Section):
     compile: bool = False
 
     @model_validator(mode="after")
-    def _hub_ids_are_pinned(self) -> Diffusion:
-        _check_pinned(self.path, self.revision)
+    def _hub_ids_are_pinned(self, info: ValidationInfo) -> Diffusion:
+        _check_pinned(self.path, self.revision, info)
         return self
 
 
@@ -360,10 +368,15 @@ class BuildConfig(Section):
     write: Write = Write()
 
 
-def load_config(profile: Path, overrides: list[str] | None = None) -> BuildConfig:
+def load_config(profile: Path, overrides: list[str] | None = None, *, unpinned: bool = False) -> BuildConfig:
     """Read a profile and apply overrides of the form `stage.key=value` (value in TOML, or a bare string).
 
     What neither names keeps its default, key by key, inside models too.
+
+    Args:
+        profile: The file.
+        overrides: Applied in their order.
+        unpinned: Let hub models without a revision pass; only what pins or checks a profile may do so.
 
     Raises:
         ConfigError: Not TOML, an unknown key, or an impossible value; each is named.
@@ -378,9 +391,9 @@ def load_config(profile: Path, overrides: list[str] | None = None) -> BuildConfi
     for override in overrides or []:
         _apply(data, override)
     try:
-        return BuildConfig.model_validate(data)
+        return BuildConfig.model_validate(data, context={UNPINNED: unpinned})
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
+        raise ConfigError(_explain(error, profile)) from None
 
 
 def _over(defaults: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -399,7 +412,9 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r}: write it as stage.key=value, e.g. --set select.min_joint=0.9")
     section: Any = data
     for key in keys[:-1]:
-        section = section.setdefault(key, {})
+        if section.get(key) is None:
+            section[key] = {}
+        section = section[key]
         if not isinstance(section, dict):
             raise ConfigError(f"--set {override!r}: {key!r} is a value, not a section")
     section[keys[-1]] = _parse(value.strip())
@@ -412,12 +427,18 @@ def _parse(value: str) -> Any:
         return value
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, profile: Path) -> str:
     lines = []
-    for problem in error.errors():
+    problems = error.errors()
+    for problem in problems:
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown key `{key}`")
+        elif problem["type"] == UNPINNED:
+            lines.append(f"`{key}`: {problem['msg']}")
         else:
             lines.append(f"`{key}`: {problem['msg']} (got {problem['input']!r})")
+    if any(problem["type"] == UNPINNED for problem in problems):
+        command = f"python -m pipelines.doctor {os.path.relpath(profile)} --pin pinned.toml"
+        lines.append(f"pin them with `{command}`, then use pinned.toml")
     return "the configuration cannot be used:\n  " + "\n  ".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
@@ -19,13 +19,21 @@ from schemas.config import Model
 LENGTH_STEP = 16
 
 
+class Harmful(NamedTuple):
+    """Which of a classifier's classes count as harmful."""
+
+    indices: list[int]
+    independent: bool
+    """Whether several classes may hold at once, as the classifier's configuration says (`problem_type`)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A loaded classifier, its preprocessor, and the class indices that count as harmful."""
+    """A loaded classifier, its preprocessor, and the classes that count as harmful."""
 
     model: Any
     processor: Any
-    harmful: list[int]
+    harmful: Harmful
 
 
 class ImageScreener(ModelHandler[str, bytes, Classifier]):
@@ -56,7 +64,7 @@ class ImageScreener(ModelHandler[str, bytes, Classifier]):
         return Classifier(
             placed(model, self._model),
             AutoImageProcessor.from_pretrained(folder),
-            _indices(model, self._labels),
+            _harmful(model, self._labels),
         )
 
     def run_inference(
@@ -107,7 +115,7 @@ class TextScreener(ModelHandler[str, bytes, Classifier]):
             folder, dtype=torch.float32, use_safetensors=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        return Classifier(placed(model, self._model), tokenizer, _indices(model, self._labels))
+        return Classifier(placed(model, self._model), tokenizer, _harmful(model, self._labels))
 
     def run_inference(
         self, batch: Sequence[str], model: Classifier, inference_args: dict[str, Any] | None = None
@@ -142,14 +150,20 @@ def _longest(model: Classifier) -> int:
     return limit // LENGTH_STEP * LENGTH_STEP
 
 
-def _indices(model: Any, labels: tuple[str, ...]) -> list[int]:
-    known = model.config.label2id
+def _harmful(model: Any, labels: tuple[str, ...]) -> Harmful:
+    # Not `label2id`: where a configuration writes its numbers as strings, they stay strings.
+    known = {label: index for index, label in model.config.id2label.items()}
     missing = [label for label in labels if label not in known]
     if missing:
         raise ValueError(f"the classifier has no label {missing}; its labels are {sorted(known)}")
-    return [known[label] for label in labels]
+    independent = model.config.problem_type == "multi_label_classification"
+    return Harmful([known[label] for label in labels], independent)
 
 
-def _harm(logits: Any, harmful: list[int]) -> list[bytes]:
-    p = logits.float().softmax(dim=-1)[:, harmful].sum(dim=-1).clamp(0, 1)
+def _harm(logits: Any, harmful: Harmful) -> list[bytes]:
+    """The probability that a harmful label holds: the sum of exclusive ones, the greatest of independent ones."""
+    if harmful.independent:
+        p = logits.float().sigmoid()[:, harmful.indices].amax(dim=-1)
+    else:
+        p = logits.float().softmax(dim=-1)[:, harmful.indices].sum(dim=-1).clamp(0, 1)
     return [np.float32(value).astype("<f4").tobytes() for value in p.tolist()]

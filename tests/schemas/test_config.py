@@ -171,6 +171,11 @@ def test_one_key_of_a_default_model_can_be_overridden(load: Load) -> None:
     assert config.dedupe.split == BuildConfig().dedupe.split | {"train": 0.54, "test": 0.23}
 
 
+def test_a_section_that_is_absent_by_default_can_be_made_by_overrides(load: Load) -> None:
+    config = load("images.diffusion.path=./sd", "images.diffusion.steps=3")
+    assert config.images.diffusion and config.images.diffusion.steps == 3
+
+
 @pytest.mark.parametrize(
     "override", ["select.min_joint", "min_joint=0.9", "=0.9", ".min_joint=1", "select.=1", "select..a=1", ""]
 )
@@ -194,6 +199,14 @@ def test_a_hub_model_needs_a_revision(load: Load, path: str) -> None:
     with pytest.raises(ConfigError, match=rf"judge\.model.*'{path}' needs a pinned `revision`"):
         load(f"judge.model.path={path}")
     assert load(f"judge.model.path={path}", "judge.model.revision=abc").judge.model.revision == "abc"
+
+
+def test_only_what_pins_a_profile_may_load_it_unpinned(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text('[judge.model]\npath = "someone/model"')
+    with pytest.raises(ConfigError, match=r"python -m pipelines\.doctor .*mine\.toml --pin pinned\.toml"):
+        load_config(profile)
+    assert load_config(profile, unpinned=True).judge.model.path == "someone/model"
 
 
 def test_a_local_model_needs_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

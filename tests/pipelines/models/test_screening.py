@@ -1,4 +1,6 @@
+import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,3 +142,40 @@ def test_many_threads_share_a_tokenizer_without_trouble(
     screener = TextScreener(model, ("harmful",))
     many = [f"{text[:80]} {n}" for n in range(20) for text in texts]
     assert len(list(screener.run_inference(many, screener.load_model()))) == len(many)
+
+
+def _rewritten(folder: Path, out: Path, **entries: object) -> Path:
+    """A copy of a checkpoint with entries of its configuration changed."""
+    shutil.copytree(folder, out)
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | entries))
+    return out
+
+
+def test_independent_labels_are_read_as_transformers_reads_them(
+    text_classifier_folder: Path, tmp_path: Path, texts: list[str]
+) -> None:
+    folder = _rewritten(text_classifier_folder, tmp_path / "m", problem_type="multi_label_classification")
+    screener = TextScreener(Model(path=str(folder)), ("harmful", "benign"))
+    classify = transformers_pipeline("text-classification", model=str(folder), top_k=None)
+    short = [text for text in texts if len(text) < 100]
+    greatest = [max(label["score"] for label in labels) for labels in classify(short)]
+    found = _probabilities(screener.run_inference(short, screener.load_model()))
+    assert found == pytest.approx(greatest, abs=1e-5)
+    assert max(found) < 1
+
+
+def test_label_numbers_written_as_strings_are_understood(
+    image_classifier_folder: Path, tmp_path: Path, images: list[str], workspace: Workspace
+) -> None:
+    labels = json.loads((image_classifier_folder / "config.json").read_text())["label2id"]
+    strings = {label: str(number) for label, number in labels.items()}
+    folder = _rewritten(image_classifier_folder, tmp_path / "m", label2id=strings)
+    found, expected = (
+        list(screener.run_inference(images, screener.load_model()))
+        for screener in (
+            ImageScreener(Model(path=str(path)), ("harmful",), workspace)
+            for path in (folder, image_classifier_folder)
+        )
+    )
+    assert found == expected
