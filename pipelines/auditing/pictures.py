@@ -15,7 +15,6 @@ from PIL import Image
 
 from generators.decode import FORMATS
 from pipelines.auditing.rows import Media, Rows
-from pipelines.stages.ingest import pdq
 from pipelines.storage.blobs import BlobStore
 from schemas.config import Ingest
 
@@ -92,6 +91,8 @@ def measure(data: bytes, caps: Ingest, *, hashed: bool) -> Picture:
 
 
 def _decoded(data: bytes, caps: Ingest, hashed: bool) -> Picture:
+    from pipelines.stages.ingest import pdq
+
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > caps.max_pixels:
             raise ValueError("too many pixels")
