@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
 from pipelines.auditing.limits import Limits
 from pipelines.auditing.pictures import Pictures
@@ -15,6 +15,7 @@ from schemas.records import SPLITS
 
 WORDS = 8
 """Of an n-gram; shorter texts count as one."""
+MOSTLY = 0.7
 ORIGIN = "train"
 
 Near = Callable[[list[Sketch], list[Sketch]], list[Link]]
@@ -60,21 +61,35 @@ def ngrams(text: str) -> set[tuple[str, ...]]:
 
 
 def overlap(texts: Sequence[str], splits: Sequence[str]) -> dict[str, float]:
-    """Split to the share of the n-grams of its distinct texts that train has, too."""
-    grams: dict[str, set[tuple[str, ...]]] = {split: set() for split in SPLITS}
-    for text, split in set(zip(texts, splits, strict=True)):
-        grams[split] |= ngrams(text)
-    seen = grams.pop(ORIGIN)
-    return {split: round(len(g & seen) / len(g), DIGITS) for split, g in grams.items() if g}
+    """Split to the share of its distinct texts that train mostly has, too.
+
+    Such is a text with at least MOSTLY of its n-grams in train: the rule of PaLM (Chowdhery et al. 2022, section 8).
+    """
+    of_split: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for text, split in zip(texts, splits, strict=True):
+        if text:
+            of_split[split].add(text)
+    seen = {gram for text in of_split.pop(ORIGIN) for gram in ngrams(text)}
+    return {
+        split: round(sum(_is_seen(text, seen) for text in found) / len(found), DIGITS)
+        for split, found in of_split.items()
+        if found
+    }
+
+
+def _is_seen(text: str, seen: Set[tuple[str, ...]]) -> bool:
+    grams = ngrams(text)
+    return bool(grams) and len(grams & seen) >= MOSTLY * len(grams)
 
 
 def _overlap(rows: Rows, column: str, limit: float | None) -> Check:
     found = overlap([text or "" for text in rows.columns[column]], rows.columns["split"])
     worst = max(found.values(), default=0.0)
     listed = ", ".join(f"{split} {share:.1%}" for split, share in found.items()) or "there is no other split"
-    reason = f"Share of the {WORDS}-grams of each split's {column}s that train has, too: {listed}."
+    mostly = f"{MOSTLY:.0%} of their {WORDS}-grams"
+    reason = f"Share of each split's {column}s with at least {mostly} in train: {listed}."
     passed = limit is None or worst <= limit
-    title = f"{WORDS}-grams of {column}s that are also in train, worst split"
+    title = f"{column.capitalize()}s with {mostly} in train, worst split"
     bounds = {} if limit is None else {"at_most": limit}
     return Check("leaks", f"{column}_overlap", title, passed, worst, None, bounds, reason)
 

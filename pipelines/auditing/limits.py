@@ -21,7 +21,7 @@ class Limits(NamedTuple):
     near_copies: float | None = 0
     """Images, and texts, that have a near copy in another split."""
     text_overlap: float | None = 0.05
-    """Share of the texts' 8-grams in the other splits that train has, too."""
+    """Share of the texts of another split that have most of their 8-grams in train, too."""
     rationale_overlap: float | None = None
     """The same of the rationales. Those of a template, or of a small model, repeat themselves by nature."""
     image_copies: float | None = None
