@@ -25,13 +25,24 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m pipelines.audit",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="limits: " + ", ".join(f"{name}={_shown(value)}" for name, value in Limits()._asdict().items()),
+        epilog="limits: "
+        + ", ".join(f"{name}={_shown(value)}" for name, value in Limits()._asdict().items()),
     )
     add = parser.add_argument
     add("dataset", type=Path, help="the folder that a build wrote")
-    add("--limit", action="append", default=[], metavar="NAME=VALUE", help="change one limit; `none` takes it away")
+    add(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change one limit; `none` takes it away",
+    )
     add("--json", action="store_true", help="print audit.json instead of a table")
-    add("--no-probes", action="store_true", help="leave out what needs the dual encoder; then nothing can pass")
+    add(
+        "--no-probes",
+        action="store_true",
+        help="leave out what needs the dual encoder; then nothing can pass",
+    )
     return parser
 
 

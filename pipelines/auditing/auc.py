@@ -62,9 +62,7 @@ def areas(scores: Floats, labels: Ints, strata: Ints, weights: Floats) -> Floats
     return np.divide(above, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
-def _by_score(
-    scores: Floats, labels: Ints, strata: Ints, weights: Floats
-) -> Iterator[tuple[Floats, Floats]]:
+def _by_score(scores: Floats, labels: Ints, strata: Ints, weights: Floats) -> Iterator[tuple[Floats, Floats]]:
     """Of each stratum the weight of its harmful and of its benign rows, (b, distinct scores), by rising score."""
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)

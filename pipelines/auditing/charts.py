@@ -19,7 +19,7 @@ def probe_intervals(checks: Sequence[Check]) -> str:
             axes.barh(row, high - low, 0.8, left=low, color=COLOURS["line"])
             colour = COLOURS["accent" if check.passed else "bad"]
             axes.plot(check.interval or (), (row, row), color=colour, linewidth=2)
-            axes.plot(check.value, row, "o", color=colour, markersize=6)
+            axes.plot(check.value or 0.0, row, "o", color=colour, markersize=6)
         axes.axvline(0.5, color=COLOURS["muted"], linewidth=1, linestyle=(0, (3, 3)))
         axes.set_yticks(range(len(shown)), [_label(check.name) for check in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)

@@ -32,7 +32,9 @@ def check_contrast_sets(rows: Rows, limits: Limits) -> Check:
     share = round(complete / len(emergent), DIGITS) if emergent else 0.0
     limit = limits.contrast_sets
     passed = limit is None or share >= limit
-    reason = f"{complete:,} of {len(emergent):,} emergent pairs have both a contrast image and a contrast text."
+    reason = (
+        f"{complete:,} of {len(emergent):,} emergent pairs have both a contrast image and a contrast text."
+    )
     bounds = {} if limit is None else {"at_least": limit}
     title = "Emergent pairs with both contrast partners"
     return Check("coverage", "contrast_sets", title, passed, share, None, bounds, reason)

@@ -12,9 +12,6 @@ from pipelines.auditing.embeddings import Vectors
 from pipelines.auditing.pictures import Pictures
 from pipelines.auditing.rows import Rows
 
-_WORDS_IN = 2
-"""Rows that a word must be in for the word probe to see it."""
-
 
 class Probe(NamedTuple):
     """A view of the rows, and how to fit on it."""
@@ -56,11 +53,9 @@ def provenance(rows: Rows, pictures: Pictures) -> npt.NDArray[np.float64]:
 
 def lengths(rows: Rows) -> npt.NDArray[np.float64]:
     """Characters and words of the text and of the image's caption, (n, 4)."""
-    found = [(rows.array(name), str.split) for name in ("text", "image_caption")]
-    return np.array(
-        [[count for text in row for count in (len(text), len(text.split()))] for row in zip(*(v for v, _ in found), strict=True)],
-        dtype=np.float64,
-    )
+    pairs = zip(rows.array("text"), rows.array("image_caption"), strict=True)
+    counts = [[n for text in pair for n in (len(text), len(text.split()))] for pair in pairs]
+    return np.array(counts, dtype=np.float64)
 
 
 def linear() -> Any:

@@ -36,9 +36,7 @@ def check_integrity(rows: Rows, pictures: Pictures) -> Iterator[Check]:
 def wrong_files(rows: Rows) -> list[str]:
     """Files that are missing, changed or not of the manifest."""
     listed = {entry["path"]: ShardFile(**entry) for entry in rows.manifest.get("files", [])}
-    present = {
-        f"{folder}/{file.name}" for folder in KINDS for file in (rows.path / folder).glob("*.parquet")
-    }
+    present = {f"{folder}/{file.name}" for folder in KINDS for file in (rows.path / folder).glob("*.parquet")}
     wrong = [f"{path} is not in the manifest" for path in sorted(present - listed.keys())]
     for path, entry in sorted(listed.items()):
         if path not in present:
@@ -75,7 +73,9 @@ def wrong_ids(rows: Rows, pictures: Pictures) -> list[str]:
     """Ids that come twice, and image or text ids that are not the sha256 of their content."""
     columns = rows.columns
     wrong = [f"{id} comes {n} times" for id, n in Counter(columns["id"]).items() if n > 1]
-    parts = zip(columns["id"], columns["image_id"], pictures.images, columns["text_id"], columns["text"], strict=True)
+    parts = zip(
+        columns["id"], columns["image_id"], pictures.images, columns["text_id"], columns["text"], strict=True
+    )
     for id, image, digest, text_id, text in parts:
         if image != digest:
             wrong.append(f"{id}: its image is not the one of its image_id")
@@ -144,7 +144,9 @@ def _check(name: str, title: str, wrong: Sequence[str]) -> Check:
 
 def _difference(schema: pa.Schema, declared: pa.Schema) -> str:
     if not schema.equals(declared):
-        unlike = [f.name for f in declared if f not in schema] + sorted(set(schema.names) - set(declared.names))
+        unlike = [f.name for f in declared if f not in schema] + sorted(
+            set(schema.names) - set(declared.names)
+        )
         return f"columns differ: {', '.join(unlike) or 'their order'}"
     read: dict[bytes, Any] = schema.metadata or {}
     if read.get(b"huggingface") != declared.metadata[b"huggingface"]:

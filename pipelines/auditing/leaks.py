@@ -24,13 +24,19 @@ Near = Callable[[list[Sketch], list[Sketch]], list[Link]]
 
 def check_leaks(rows: Rows, pictures: Pictures, limits: Limits) -> Iterator[Check]:
     """Copies, shared clusters and repeated words across splits."""
-    yield _copies("exact_images", "Images of the same bytes in two splits", _spread(pictures.images, rows), limits)
-    yield _copies("exact_texts", "Texts of the same words in two splits", _spread(_folded(rows), rows), limits)
+    yield _copies(
+        "exact_images", "Images of the same bytes in two splits", _spread(pictures.images, rows), limits
+    )
+    yield _copies(
+        "exact_texts", "Texts of the same words in two splits", _spread(_folded(rows), rows), limits
+    )
     yield _copies("near_images", _near_title(rows, "image"), near_image_copies(rows, pictures), limits)
     yield _copies("near_texts", _near_title(rows, "text"), near_text_copies(rows), limits)
     for modality in ("image", "text"):
         shared = _spread(rows.columns[f"{modality}_cluster"], rows)
-        yield _copies(f"{modality}_clusters", f"Clusters of {modality}s with members in two splits", shared, limits)
+        yield _copies(
+            f"{modality}_clusters", f"Clusters of {modality}s with members in two splits", shared, limits
+        )
     yield _overlap(rows, "text", limits.text_overlap)
     yield _overlap(rows, "rationale", limits.rationale_overlap)
 

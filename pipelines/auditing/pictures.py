@@ -67,15 +67,17 @@ def look(
             pictures.composed.extend(digest for digest, _ in composed)
             fresh = {d: data for d, data in composed + images if d not in pictures.found}
             shown = dict(images)
-            seen = executor.map(lambda d: measure(fresh[d], rows.caps, hashed=d in shown), fresh)
-            pictures.found.update(zip(list(fresh), seen, strict=True))
+            asked = [(data, rows.caps, digest in shown) for digest, data in fresh.items()]
+            pictures.found.update(
+                zip(list(fresh), executor.map(lambda one: measure(*one), asked), strict=True)
+            )
             for digest in fresh.keys() & shown.keys():
                 if not pictures.found[digest].error:
                     blobs.put(shown[digest])
     return pictures
 
 
-def measure(data: bytes, caps: Ingest, *, hashed: bool) -> Picture:
+def measure(data: bytes, caps: Ingest, hashed: bool) -> Picture:
     """Decode one picture, and hash its looks if asked; what stands in the way of it becomes the error."""
     if not data:
         return Picture(0, error="it is empty")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipelines.auditing.auc import Area, area
 from pipelines.auditing.features import Probe
-from pipelines.auditing.folds import Cell, cells, fold_of, numbered, separable
+from pipelines.auditing.folds import cells, fold_of, numbered, separable
 from pipelines.auditing.limits import Limits
 from pipelines.auditing.results import DIGITS, Check
 from pipelines.auditing.rows import Rows
@@ -67,10 +67,12 @@ def run_probe(probe: Probe, design: Design, limits: Limits, seed: str) -> Iterat
         check = f"{probe.name}_probe_{name}"
         title = f"AUC of {probe.title}, {where[name]}"
         if why := design.too_few(train) or design.too_few(rows):
-            yield Check("shortcuts", check, title, False, None, None, limit_of(probe, limits), f"Not measurable: {why}.")
-            continue
-        found = _within(probe, design, train, seed) if name == "train" else _across(probe, design, train, test, seed)
-        yield judge(probe, check, title, found, limits)
+            reason = f"Not measurable: {why}."
+            yield Check("shortcuts", check, title, False, None, None, limit_of(probe, limits), reason)
+        elif name == "train":
+            yield judge(probe, check, title, _within(probe, design, train, seed), limits)
+        else:
+            yield judge(probe, check, title, _across(probe, design, train, test, seed), limits)
 
 
 def judge(probe: Probe, name: str, title: str, found: Area, limits: Limits) -> Check:
@@ -119,7 +121,9 @@ def _within(probe: Probe, design: Design, rows: Ints, seed: str) -> Area:
     for number, cell in enumerate(cells(found)):
         strata[cell.held_out] = number
         scores[cell.held_out] = _scores(probe, design.labels, rows[cell.fit], rows[cell.held_out])
-    return area(scores, design.labels[rows], strata, _drawn(probe, design, rows), f"{seed} {probe.name} train")
+    return area(
+        scores, design.labels[rows], strata, _drawn(probe, design, rows), f"{seed} {probe.name} train"
+    )
 
 
 def _across(probe: Probe, design: Design, train: Ints, test: Ints, seed: str) -> Area:
@@ -139,7 +143,7 @@ def _drawn(probe: Probe, design: Design, rows: Ints) -> Ints:
 
 
 def _scores(probe: Probe, labels: Ints, fit: Ints, held_out: Ints) -> npt.NDArray[np.float64]:
-    """Scores of held-out rows, to 6 decimals, below which they differ between machines; 0 if there is nothing to learn."""
+    """Scores of held-out rows, to 6 decimals; all 0 if the fit has rows of one label only."""
     if len(set(labels[fit].tolist())) < 2:
         return np.zeros(len(held_out))
     from threadpoolctl import threadpool_limits
@@ -149,6 +153,3 @@ def _scores(probe: Probe, labels: Ints, fit: Ints, held_out: Ints) -> npt.NDArra
         model = probe.make().fit(probe.features[fit], labels[fit])
         found = np.asarray(model.decision_function(probe.features[held_out]), dtype=np.float64)
     return found.round(6)
-
-
-__all__ = ["Cell", "Design", "design_of", "run_probe"]

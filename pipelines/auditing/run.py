@@ -22,13 +22,20 @@ Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """Wraps something that is gone through; is told what it is and how many."""
 
 
+DEFAULT = Limits()
+
+
 def untracked(items: Iterable[T], what: str, total: int) -> Iterable[T]:
     """Show no progress."""
     return items
 
 
 def audit(
-    dataset: Path, limits: Limits = Limits(), *, probes: bool = True, track: Track = untracked  # noqa: B008
+    dataset: Path,
+    limits: Limits = DEFAULT,
+    *,
+    probes: bool = True,
+    track: Track = untracked,
 ) -> Report:
     """Audit a dataset and change nothing in it.
 
@@ -54,7 +61,9 @@ def audit(
         checks += check_leaks(rows, pictures, limits)
         checks.append(check_contrast_sets(rows, limits))
         if probes:
-            checks += _embedded(rows, pictures, workspace, limits, digest, figures, track)
+            checks += _embedded(
+                rows, pictures, workspace, limits, figures=figures, digest=digest, track=track
+            )
     checks.sort(key=lambda check: KINDS.index(check.kind))
     return Report(digest, probes, tuple(checks), figures)
 
@@ -64,8 +73,9 @@ def _embedded(
     pictures: Pictures,
     workspace: Workspace,
     limits: Limits,
-    digest: str,
+    *,
     figures: dict[str, Any],
+    digest: str,
     track: Track,
 ) -> Iterator[Check]:
     """What needs vectors: diversity, whose figures are filled in, and the shortcut probes."""

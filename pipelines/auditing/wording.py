@@ -15,7 +15,12 @@ def found(check: Check) -> str:
 
 def limits_of(check: Check) -> str:
     """The limits of a check, for a table."""
-    words = {"at_least": "≥", "at_most": "≤", "interval_at_least": "interval ≥", "interval_at_most": "interval ≤"}
+    words = {
+        "at_least": "≥",
+        "at_most": "≤",
+        "interval_at_least": "interval ≥",
+        "interval_at_most": "interval ≤",
+    }
     return ", ".join(f"{words[name]} {bound:g}" for name, bound in sorted(check.limit.items()))
 
 
@@ -23,5 +28,7 @@ def ending(report: Report) -> str:
     """One sentence on the whole."""
     if report.failures:
         return f"{len(report.failures)} of {len(report.checks)} checks failed."
-    rest = "" if report.probed else " The shortcut probes were left out, so the audit does not count as passed."
+    rest = (
+        "" if report.probed else " The shortcut probes were left out, so the audit does not count as passed."
+    )
     return f"All {len(report.checks)} checks passed.{rest}"

@@ -12,10 +12,10 @@ import pytest
 
 from pipelines.audit import audit, belongs, main, read_audit
 from pipelines.auditing.results import Check
-from tests.pipelines.auditing.conftest import picture, recount, with_parts, words
+from tests.pipelines.auditing.planted import Change, picture, recount, with_parts, words
 
 Row = dict[str, Any]
-Changed = Callable[[Callable[[str, Row], Row]], Path]
+Changed = Callable[[Change], Path]
 
 
 def checks(dataset: Path, *, probes: bool = False) -> dict[str, Check]:
@@ -35,10 +35,12 @@ def test_the_clean_dataset_has_no_shortcut_and_no_fault(clean: Path) -> None:
 
 def test_a_word_that_only_harmful_texts_have_is_a_shortcut(changed: Changed) -> None:
     def plant(split: str, row: Row) -> Row:
-        return with_parts(row, row["image"]["bytes"], f"{'please' if row['label'] else 'maybe'} {row['text']}")
+        return with_parts(
+            row, row["image"]["bytes"], f"{'please' if row['label'] else 'maybe'} {row['text']}"
+        )
 
     found = checks(changed(plant), probes=True)
-    assert found["words_probe_train"].value == found["words_probe_test"].value == 1.0
+    assert not found["words_probe_train"].passed and found["words_probe_test"].value == 1.0
     assert "over the limit" in found["words_probe_test"].reason
     assert found["image_probe_test"].passed
 
@@ -54,7 +56,11 @@ def test_an_encoding_that_only_benign_images_have_is_a_shortcut(changed: Changed
 def test_an_image_in_two_splits_is_a_leak(changed: Changed) -> None:
     def plant(split: str, row: Row) -> Row:
         last = {"train": 0, "validation": 3, "test": 1}[split]
-        return with_parts(row, picture("shared"), row["text"]) if row["text"] == words(f"{split} text {last}") else row
+        return (
+            with_parts(row, picture("shared"), row["text"])
+            if row["text"] == words(f"{split} text {last}")
+            else row
+        )
 
     assert failed(changed(plant)) == {"exact_images", "image_clusters", "near_images"}
 
@@ -105,7 +111,11 @@ def test_rows_that_were_lost_are_told(clean: Path) -> None:
 def test_a_picture_that_does_not_decode_is_told(changed: Changed) -> None:
     def plant(split: str, row: Row) -> Row:
         cut = picture(f"{split} image 0")[:300]
-        return with_parts(row, cut, row["text"]) if row["image_id"] == _digest(picture(f"{split} image 0")) else row
+        return (
+            with_parts(row, cut, row["text"])
+            if row["image_id"] == _digest(picture(f"{split} image 0"))
+            else row
+        )
 
     found = checks(changed(plant))["pictures"]
     assert not found.passed and "its image cannot be used" in found.reason
@@ -141,7 +151,9 @@ def test_equal_datasets_give_equal_files(clean: Path, capsys: pytest.CaptureFixt
 def test_an_audit_belongs_to_the_shards_that_it_looked_at(clean: Path) -> None:
     assert main([str(clean), "--no-probes"]) == 1
     report = read_audit(clean)
-    assert report and belongs(report, clean) and [check.name for check in report.failures] == ["contrast_sets"]
+    assert (
+        report and belongs(report, clean) and [check.name for check in report.failures] == ["contrast_sets"]
+    )
     (clean / "data/validation-00000-of-00001.parquet").unlink()
     assert not belongs(report, clean)
 
