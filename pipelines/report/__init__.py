@@ -40,7 +40,17 @@ def render(figures: Figures) -> str:
         largest=_largest(figures),
         cards=build_gallery(figures),
         taxonomy=load_taxonomy(),
+        audit=_audit(figures),
     )
+
+
+def _audit(figures: Figures) -> str:
+    """The section of the audit that lies in the folder, if it is of these shards."""
+    from pipelines.auditing.results import belongs, read_audit
+    from pipelines.auditing.section import section
+
+    report = read_audit(figures.path)
+    return section(report) if report and belongs(report, figures.path) else ""
 
 
 def key_figures(figures: Figures) -> list[tuple[str, str]]:

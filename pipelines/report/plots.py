@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH = 5.0
 """Inches of 72 SVG units; the page shows it at 360 to 520 pixels."""
-_COLOURS = {
+COLOURS = {
     "ink": "#010101",
     "muted": "#020202",
     "line": "#030303",
@@ -31,11 +31,11 @@ _STYLE: Any = {
     "svg.hashsalt": "crossharm",
     "text.parse_math": False,
     "font.size": 10.5,
-    "text.color": _COLOURS["ink"],
-    "axes.labelcolor": _COLOURS["muted"],
-    "axes.edgecolor": _COLOURS["line"],
-    "xtick.color": _COLOURS["muted"],
-    "ytick.color": _COLOURS["ink"],
+    "text.color": COLOURS["ink"],
+    "axes.labelcolor": COLOURS["muted"],
+    "axes.edgecolor": COLOURS["line"],
+    "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["ink"],
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.spines.left": False,
@@ -45,10 +45,10 @@ _STYLE: Any = {
 
 def yield_bars(yields: Sequence[Yield]) -> str:
     """Bars of the share of judged candidates that are emergent, one a method."""
-    with _canvas(len(yields) * 0.62 + 0.65) as (figure, svg):
+    with canvas(len(yields) * 0.62 + 0.65) as (figure, svg):
         axes = figure.subplots()
         shares = [line.share for line in yields]
-        colours = [_COLOURS["accent" if line.method == "scenario" else "rest"] for line in yields]
+        colours = [COLOURS["accent" if line.method == "scenario" else "rest"] for line in yields]
         axes.barh([line.title for line in yields], shares, height=0.55, color=colours)
         for row, line in enumerate(yields):
             label = f"{line.share:.1%}  ({line.emergent:,} of {line.judged:,})"
@@ -61,15 +61,15 @@ def yield_bars(yields: Sequence[Yield]) -> str:
 
 def flow_bars(flows: Sequence[Flow]) -> str:
     """For every stage, which part of what came in was kept, excluded and failed."""
-    with _canvas(len(flows) * 0.55 + 0.15) as (figure, svg):
+    with canvas(len(flows) * 0.55 + 0.15) as (figure, svg):
         axes = figure.subplots()
         for row, flow in enumerate(flows):
             start = 0.0
             for name, n in (("accent", flow.kept), ("rest", flow.excluded), ("bad", flow.failed)):
-                axes.barh(row, n / (flow.entered or 1), 0.32, left=start, color=_COLOURS[name])
+                axes.barh(row, n / (flow.entered or 1), 0.32, left=start, color=COLOURS[name])
                 start += n / (flow.entered or 1)
             axes.text(0, row - 0.27, flow.stage, va="bottom", weight="bold")
-            axes.text(1, row - 0.27, _flow_label(flow), va="bottom", ha="right", color=_COLOURS["muted"])
+            axes.text(1, row - 0.27, _flow_label(flow), va="bottom", ha="right", color=COLOURS["muted"])
         axes.set_xlim(0, 1)
         axes.set_ylim(len(flows) - 0.7, -0.85)
         axes.axis("off")
@@ -107,20 +107,20 @@ def _histograms(
 ) -> str:
     by_role = {role: _values(figures, role, column) for role in ROLES}
     shown = [role for role in ROLES if by_role[role]]
-    with _canvas(len(shown) * 0.78 + 0.75) as (figure, svg):
+    with canvas(len(shown) * 0.78 + 0.75) as (figure, svg):
         grid = figure.subplots(len(shown), 1, sharex=True, squeeze=False)
         for row, (role, (axes,)) in enumerate(zip(shown, grid, strict=True)):
-            colour = _COLOURS["accent" if role == "emergent" else "rest"]
+            colour = COLOURS["accent" if role == "emergent" else "rest"]
             heights, _, _ = axes.hist(by_role[role], bins=40, range=span, color=colour)
             axes.set_yticks([])
             axes.set_ylim(0, max(heights) * 1.05)
             axes.set_ylabel(_role_label(role, len(by_role[role])), rotation=0, ha="right", va="center")
             axes.tick_params(axis="x", length=3 if row == len(shown) - 1 else 0)
             for x, text in marks:
-                axes.axvline(x, color=_COLOURS["ink"], linewidth=1, linestyle=(0, (3, 3)))
+                axes.axvline(x, color=COLOURS["ink"], linewidth=1, linestyle=(0, (3, 3)))
                 if row == 0:
                     above = axes.get_xaxis_transform()
-                    axes.text(x, 1.04, text, transform=above, ha="center", color=_COLOURS["muted"])
+                    axes.text(x, 1.04, text, transform=above, ha="center", color=COLOURS["muted"])
         grid[-1][0].set_xlabel(label)
     return svg[0]
 
@@ -144,7 +144,7 @@ def _percent_axis(axes: Axes, label: str) -> None:
 
 
 @contextmanager
-def _canvas(height: float) -> Iterator[tuple[Figure, list[str]]]:
+def canvas(height: float) -> Iterator[tuple[Figure, list[str]]]:
     """A figure to draw on; when the body is over, the list holds its SVG."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -165,7 +165,7 @@ def _inline(document: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r"font-family: [^;\"]*|(?<=px )'DejaVu Sans'[^;\"]*", _font, svg)
-    for name, placeholder in _COLOURS.items():
+    for name, placeholder in COLOURS.items():
         svg = svg.replace(placeholder, f"var(--{name})")
     return svg.strip()
 

@@ -1,0 +1,1 @@
+"""What `python -m pipelines.audit` checks of a written dataset: one file a kind of check."""
