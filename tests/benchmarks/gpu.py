@@ -214,7 +214,7 @@ def show(comparisons: Sequence[Comparison], where: str, console: Console) -> Non
     for one in comparisons:
         verdict = "[green]ok" if one.ok else "[bold red]missed"
         table.add_row(
-            f"{one.measurement}, {one.shape}, {one.dtype}",
+            one.measurement,
             str(one.batch),
             f"{one.pipeline:,.2f} {one.unit}",
             f"{one.bare:,.2f} {one.unit}",
@@ -224,6 +224,8 @@ def show(comparisons: Sequence[Comparison], where: str, console: Console) -> Non
             "not judged" if one.limit is None else verdict,
         )
     console.print(table)
+    for one in comparisons:
+        console.print(f"{one.measurement}: {one.shape}, {one.dtype}")
     console.print(
         "Loading is left out. Decoding, preprocessing, PNG files and results are in, both ways, and so are both "
         "orders of the answers; a pair is one question together, and each distinct image and text one alone. "

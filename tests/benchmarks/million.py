@@ -1,8 +1,8 @@
 """Memory and time of retrieval between two pools of a million assets: `python -m tests.benchmarks.million`.
 
-It takes about 10 GB of disk and, on two slow cores, most of an hour, so `make bench` leaves it out; to run it with
-the others, `python -m tests.benchmarks.run --only million`. Both pools lie in one split, which is the hardest case:
-texts are searched with vectors of images, and images with vectors of texts, by the transform that pairing uses.
+It takes about 10 GB of disk and a long time, so `make bench` leaves it out. Both pools lie
+in one split, which is the hardest case: texts are searched with vectors of images, and images with vectors of texts,
+by the transform that pairing uses.
 
 The vectors are drawn, not encoded, as encoding would take days here: points around 4,096 centres in 24 dimensions,
 laid into 512 with an offset and a little noise. Recall among them says little about recall among real ones (that is

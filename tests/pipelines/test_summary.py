@@ -45,8 +45,7 @@ def test_exclusions_and_failures_have_their_reasons(small_dataset: Path) -> None
 def test_the_commonest_errors_are_quoted_and_the_others_counted(small_dataset: Path) -> None:
     said = ["the server cannot be reached: check that it runs"] * 3 + [f"cannot read {n}" for n in range(4)]
     rows = [
-        {"modality": "text", "id": "", "name": "n", "stage": "judge", "error": "E", "detail": m}
-        for m in said
+        {"modality": "text", "id": "", "name": "n", "stage": "judge", "error": "E", "detail": m} for m in said
     ]
     path = next((small_dataset / "failed").glob("*.parquet"))
     pq.write_table(pa.Table.from_pylist(rows, failed_schema()), path)
