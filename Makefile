@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: build test bench lint train clean
+.PHONY: build test bench bench-gpu lint train clean
 
 build: $(STAMP)
 	$(BIN)/python -m pipelines.build --runner=DirectRunner
@@ -25,6 +25,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.run
+
+bench-gpu: $(STAMP)
+	$(BIN)/python -m tests.benchmarks.gpu
 
 train: $(STAMP)
 	$(BIN)/python -m generators.tinyworld.train

@@ -14,7 +14,7 @@ import io
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -149,23 +149,28 @@ class DiffusionGenerator:
     def generate(self, prompts: Sequence[ImagePrompt], model: TextToImage) -> Iterator[bytes | Refusal]:
         """Draw one RGB PNG a prompt, in order; what the pipeline's safety checker flags is a `Refusal`.
 
-        Where memory runs out, the batch is halved from then on.
+        A batch is encoded while the next one is drawn. Where memory runs out, the batch is halved from then on.
 
         Raises:
             RuntimeError: One image alone does not fit into memory.
         """
-        done = 0
-        while done < len(prompts):
-            batch = prompts[done : done + model.batch_size]
-            results = self._try(batch, model)
-            if results is None:
-                _make_room(model, len(batch))
-            else:
-                yield from results
-                done += len(batch)
+        with ThreadPoolExecutor(os.cpu_count()) as encoders:
+            waiting: list[Future[bytes | Refusal]] = []
+            done = 0
+            while done < len(prompts):
+                batch = prompts[done : done + model.batch_size]
+                pictures = self._try(batch, model)
+                if pictures is None:
+                    _make_room(model, len(batch))
+                else:
+                    encoding = [encoders.submit(_encoded, picture) for picture in pictures]
+                    yield from (one.result() for one in waiting)
+                    waiting = encoding
+                    done += len(batch)
+            yield from (one.result() for one in waiting)
 
-    def _try(self, batch: Sequence[ImagePrompt], model: TextToImage) -> list[bytes | Refusal] | None:
-        """The results of a batch, or None if it does not fit into memory."""
+    def _try(self, batch: Sequence[ImagePrompt], model: TextToImage) -> list[Any] | None:
+        """The pictures or refusals of a batch, or None if it does not fit into memory."""
         try:
             return self._draw(batch, model)
         except RuntimeError as error:
@@ -178,7 +183,7 @@ class DiffusionGenerator:
                 f"{self._settings.width}x{self._settings.height}: lower `width` and `height`, or set `offload`"
             ) from error
 
-    def _draw(self, batch: Sequence[ImagePrompt], model: TextToImage) -> list[bytes | Refusal]:
+    def _draw(self, batch: Sequence[ImagePrompt], model: TextToImage) -> list[Any]:
         if model.together:
             return self._call(model.pipeline, batch)
         pipelines = [with_own_state(model.pipeline) for _ in batch]
@@ -187,7 +192,7 @@ class DiffusionGenerator:
             parts = executor.map(lambda pipeline, prompt: self._call(pipeline, [prompt]), pipelines, batch)
             return [result for part in parts for result in part]
 
-    def _call(self, pipeline: Any, batch: Sequence[ImagePrompt]) -> list[bytes | Refusal]:
+    def _call(self, pipeline: Any, batch: Sequence[ImagePrompt]) -> list[Any]:
         import torch
 
         result = pipeline(
@@ -196,7 +201,7 @@ class DiffusionGenerator:
             **call_arguments(parameters_of(pipeline), self._settings, len(batch)),
         )
         found = next((result[name] for name in FLAGS if result.get(name)), [False] * len(batch))
-        return [FLAGGED if flag else _png(image) for image, flag in zip(result.images, found, strict=True)]
+        return [FLAGGED if flag else image for image, flag in zip(result.images, found, strict=True)]
 
 
 def call_arguments(
@@ -257,8 +262,11 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _png(image: Any) -> bytes:
-    rgb = image.convert("RGB")
+def _encoded(picture: Any) -> bytes | Refusal:
+    """A picture as PNG; a refusal as it is."""
+    if isinstance(picture, Refusal):
+        return picture
+    rgb = picture.convert("RGB")
     # Pillow would write some of `info` into the file.
     rgb.info = {}
     buffer = io.BytesIO()

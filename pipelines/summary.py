@@ -15,6 +15,9 @@ from pipelines.report.figures import Exclusion, Figures
 from schemas.records import SPLITS
 from schemas.taxonomy import load_taxonomy
 
+MESSAGES = 3
+"""Different errors that are quoted."""
+
 
 def print_summary(dataset_dir: str | os.PathLike[str], console: Console) -> None:
     """Print the tables of a dataset folder.
@@ -34,6 +37,7 @@ def print_summary(dataset_dir: str | os.PathLike[str], console: Console) -> None
         console.print(_dropped("Excluded", "reason", figures.exclusions))
     if figures.failures:
         console.print(_dropped("Failed", "error", figures.failures))
+        _print_messages(figures, console)
     _print_ending(figures, console)
 
 
@@ -88,6 +92,15 @@ def _dropped(title: str, cause: str, lines: list[Exclusion]) -> Table:
     for line in lines:
         table.add_row(escape(line.stage), line.modality, escape(line.reason), f"{line.rows:,}")
     return table
+
+
+def _print_messages(figures: Figures, console: Console) -> None:
+    """What the commonest errors said: it tells what to do."""
+    for message, rows in figures.failure_messages[:MESSAGES]:
+        console.print(Text(f"{rows:,} x {message}"))
+    if others := len(figures.failure_messages[MESSAGES:]):
+        console.print(Text(f"and {others:,} other messages, in {Path(figures.path) / 'failed'}"))
+    console.print("The same command again goes on: it asks models only what they have not answered.")
 
 
 def _print_ending(figures: Figures, console: Console) -> None:

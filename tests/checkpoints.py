@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,13 @@ QWEN_TEMPLATE = (
 )
 
 
-def byte_tokenizer(special: list[str], **options: str) -> PreTrainedTokenizerFast:
-    """A byte-level BPE without merges, so that every byte is a token."""
+def byte_tokenizer(special: list[str], corpus: Iterable[str] = (), **options: str) -> PreTrainedTokenizerFast:
+    """A byte-level BPE that has learned the words of a corpus; without one, every byte is a token."""
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    inner.train_from_iterator([], trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet))
+    inner.train_from_iterator(corpus, trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet))
     return PreTrainedTokenizerFast(tokenizer_object=inner, **options)
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
 from pipelines.models.batches import map_batches
-from pipelines.models.devices import moved, placed
+from pipelines.models.devices import accelerated, moved, placed
 from pipelines.models.resolve import fingerprint, model_folder
+from pipelines.storage.blobs import BlobStore
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
 
 if TYPE_CHECKING:
     import open_clip
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +52,12 @@ class ImageEmbedder(ModelHandler[str, bytes, DualEncoder]):
     ) -> Iterable[bytes]:
         """Read, preprocess and encode the images of a batch."""
         import torch
-        from PIL import Image
 
-        blobs = self._workspace.blobs()
-
-        def encode(ids: list[str]) -> list[bytes]:
-            images = [model.preprocess(Image.open(io.BytesIO(blobs.get(i)))) for i in ids]
+        def encode(inputs: dict[str, torch.Tensor]) -> list[bytes]:
             with torch.inference_mode():
-                inputs = moved({"image": torch.stack(images)}, model.model)
                 return _vectors(model.model.encode_image(**inputs, normalize=True))
 
-        return map_batches(encode, batch, size=self._model.batch_size, threads=self._model.threads)
+        return map_images(encode, batch, model, self._workspace.blobs(), self._model)
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:
         """Bytes of the blob ids, without pickling them."""
@@ -96,11 +94,43 @@ class TextEmbedder(ModelHandler[str, bytes, DualEncoder]):
             return []
         # Tokenized here, since Hugging Face's fast tokenizers may raise when threads share one.
         tokens = list(model.tokenizer(list(batch)))
-        return map_batches(encode, tokens, size=self._model.batch_size, threads=self._model.threads)
+        return map_batches(
+            encode,
+            tokens,
+            size=self._model.batch_size,
+            threads=self._model.threads,
+            one_by_one=accelerated(model.model),
+        )
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:
         """Bytes of the texts, without pickling them."""
         return sum(map(len, batch))
+
+
+def map_images(
+    run: Callable[[Any], Sequence[R]],
+    ids: Sequence[str],
+    encoder: DualEncoder,
+    blobs: BlobStore,
+    settings: Model,
+) -> list[R]:
+    """Call `run` with the inputs of `encode_image` for batches of stored images; one result an image."""
+    import torch
+    from PIL import Image
+
+    def load(id: str) -> Any:
+        with Image.open(io.BytesIO(blobs.get(id))) as image:
+            return encoder.preprocess(image)
+
+    return map_batches(
+        run,
+        ids,
+        size=settings.batch_size,
+        threads=settings.threads,
+        load=load,
+        join=lambda images: moved({"image": torch.stack(images)}, encoder.model),
+        one_by_one=accelerated(encoder.model),
+    )
 
 
 def load_dual_encoder(model: Model) -> DualEncoder:

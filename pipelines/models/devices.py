@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.config import Model
@@ -30,6 +30,18 @@ def placed(module: Any, model: Model) -> Any:
     import torch
 
     return module.to(device_of(model), getattr(torch, model.dtype)).eval()
+
+
+def accelerated(module: Any) -> bool:
+    """Whether a loaded module computes elsewhere than on the CPU."""
+    return bool(next(module.parameters()).device.type != "cpu")
+
+
+def concatenated(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The tensors of several inputs, each with the same names, one after the other along their first dimension."""
+    import torch
+
+    return {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}
 
 
 def moved(inputs: Mapping[str, Any], module: Any) -> dict[str, Any]:

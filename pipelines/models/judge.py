@@ -75,23 +75,28 @@ class Judge(_Asked):
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[bytes]:
         """Ask every question of a batch; image, text and both are asked apart, never with the other part."""
+        import torch
+
         orders = range(self._policy.orders)
-        by_order = [self._probabilities(batch, model, order) for order in orders]
-        return [np.float32(np.mean(ps)).astype("<f4").tobytes() for ps in zip(*by_order, strict=True)]
+        answers = [list(model.answer_tokens(self._policy.answers(order))) for order in orders]
 
-    def _probabilities(
-        self, batch: Sequence[Question], model: VisionLanguageModel, order: int
-    ) -> list[float]:
-        answers = list(model.answer_tokens(self._policy.answers(order)))
-
-        def answer(inputs: dict[str, Any]) -> list[float]:
-            logits = model.model(**inputs, logits_to_keep=1).logits[:, -1, answers]
-            probabilities: list[float] = logits.float().softmax(dim=-1)[:, 0].tolist()
+        def answer(inputs: dict[str, Any]) -> list[list[float]]:
+            # Nothing is written after the first token, so its keys and values would only take memory.
+            logits = model.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].float()
+            by_order = [logits[:, tokens].softmax(dim=-1)[:, 0] for tokens in answers]
+            probabilities: list[list[float]] = torch.stack(by_order, dim=1).tolist()
             return probabilities
 
-        asked = [self._policy.question(bool(q.image_id), q.text, order) for q in batch]
-        prompts = [model.prompt(q.image_id, words) for q, words in zip(batch, asked, strict=True)]
-        return run_prompts(model, prompts, self._workspace.blobs(), self._model, answer)
+        # All orders at once, so that fewer batches are left short.
+        asked = [(q, order) for order in orders for q in batch]
+        prompts = [
+            model.prompt(q.image_id, self._policy.question(bool(q.image_id), q.text, order))
+            for q, order in asked
+        ]
+        results = run_prompts(model, prompts, self._workspace.blobs(), self._model, answer)
+        own = [result[order] for result, (_, order) in zip(results, asked, strict=True)]
+        by_question = (own[start :: len(batch)] for start in range(len(batch)))
+        return [np.float32(np.mean(ps)).astype("<f4").tobytes() for ps in by_question]
 
 
 class Rationaliser(_Asked):

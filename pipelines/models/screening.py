@@ -11,7 +11,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
 from pipelines.models.batches import map_batches
-from pipelines.models.devices import moved, placed
+from pipelines.models.devices import accelerated, concatenated, moved, placed
 from pipelines.models.resolve import fingerprint, model_folder
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
@@ -76,13 +76,23 @@ class ImageScreener(ModelHandler[str, bytes, Classifier]):
 
         blobs = self._workspace.blobs()
 
-        def classify(ids: list[str]) -> list[bytes]:
-            images = [Image.open(io.BytesIO(blobs.get(i))).convert("RGB") for i in ids]
+        def load(id: str) -> dict[str, torch.Tensor]:
+            with Image.open(io.BytesIO(blobs.get(id))) as image:
+                return dict(model.processor(images=[image.convert("RGB")], return_tensors="pt"))
+
+        def classify(inputs: dict[str, torch.Tensor]) -> list[bytes]:
             with torch.inference_mode():
-                inputs = moved(model.processor(images=images, return_tensors="pt"), model.model)
                 return _harm(model.model(**inputs).logits, model.harmful)
 
-        return map_batches(classify, batch, size=self._model.batch_size, threads=self._model.threads)
+        return map_batches(
+            classify,
+            batch,
+            size=self._model.batch_size,
+            threads=self._model.threads,
+            load=load,
+            join=lambda images: moved(concatenated(images), model.model),
+            one_by_one=accelerated(model.model),
+        )
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:
         """Bytes of the blob ids, without pickling them."""
@@ -136,7 +146,12 @@ class TextScreener(ModelHandler[str, bytes, Classifier]):
         encoded = model.processor(list(batch), truncation=True, max_length=_longest(model))["input_ids"]
         lengths = [-(-len(ids) // LENGTH_STEP) for ids in encoded]
         return map_batches(
-            classify, encoded, size=self._model.batch_size, threads=self._model.threads, shapes=lengths
+            classify,
+            encoded,
+            size=self._model.batch_size,
+            threads=self._model.threads,
+            shapes=lengths,
+            one_by_one=accelerated(model.model),
         )
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from pipelines.models.batches import map_batches
-from pipelines.models.devices import moved
+from pipelines.models.devices import accelerated, moved
 from pipelines.storage.blobs import BlobStore
 
 CAPACITY = 64 * 2**20
@@ -28,6 +28,15 @@ class ImageFeatures(NamedTuple):
     """Features of its tiles: (tiles, tokens, width)."""
     placeholder: str
     """The text whose tokens they replace."""
+
+
+class _Images(NamedTuple):
+    """A batch of images as the tower takes them."""
+
+    inputs: dict[str, Any]
+    tiles: list[int]
+    """How many tiles each image is cut into."""
+    sizes: list[tuple[int, int]]
 
 
 class SharedVision:
@@ -74,11 +83,14 @@ class SharedVision:
         missed = sorted(set(ids) - found.keys())
         sizes = [_size(id, blobs) for id in missed]
         made = map_batches(
-            lambda batch: self._encode(batch, blobs),
+            self._encode,
             list(zip(missed, sizes, strict=True)),
             size=batch_size,
             threads=threads,
             shapes=sizes,
+            load=lambda image: (self._pixels(image[0], blobs), image[1]),
+            join=self._joined,
+            one_by_one=accelerated(self._model),
         )
         new = dict(zip(missed, made, strict=True))
         self._remember(new)
@@ -105,20 +117,22 @@ class SharedVision:
             image = opened.convert("RGB")
         return self._processor.image_processor(images=[image], return_tensors="pt")["pixel_values"]
 
-    def _encode(self, images: list[tuple[str, tuple[int, int]]], blobs: BlobStore) -> list[ImageFeatures]:
+    def _joined(self, images: list[tuple[Any, tuple[int, int]]]) -> _Images:
         import torch
 
-        # A short batch is filled up with copies of its last image.
-        tensors = {id: self._pixels(id, blobs) for id in dict.fromkeys(id for id, _ in images)}
-        tiles = [tensors[id] for id, _ in images]
+        inputs = moved({"pixel_values": torch.cat([tiles for tiles, _ in images])}, self._model)
+        return _Images(inputs, [len(tiles) for tiles, _ in images], [size for _, size in images])
+
+    def _encode(self, images: _Images) -> list[ImageFeatures]:
+        import torch
+
         with torch.inference_mode():
-            pixels = moved({"pixel_values": torch.cat(tiles)}, self._model)
-            output = self._model.base_model.get_image_features(**pixels, return_dict=True)
-            parts = output.pooler_output.split([len(tile) for tile in tiles])
+            output = self._model.base_model.get_image_features(**images.inputs, return_dict=True)
+            parts = output.pooler_output.split(images.tiles)
         # A copy of its own: a view would keep the whole batch alive.
         return [
             ImageFeatures(part.clone(), self._placeholder(size))
-            for part, (_, size) in zip(parts, images, strict=True)
+            for part, size in zip(parts, images.sizes, strict=True)
         ]
 
     def _remember(self, new: dict[str, ImageFeatures]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 from pipelines.models.batches import map_batches
-from pipelines.models.devices import moved, placed
+from pipelines.models.devices import accelerated, concatenated, moved, placed
 from pipelines.models.resolve import model_folder
 from pipelines.models.shared_vision import ImageFeatures, SharedVision
 from pipelines.storage.blobs import BlobStore
@@ -19,6 +20,13 @@ from schemas.config import Model
 from schemas.policy import Answers
 
 LENGTH_STEP = 16
+PADDED = {
+    "padding": True,
+    "padding_side": "left",
+    "pad_to_multiple_of": LENGTH_STEP,
+    "add_special_tokens": False,
+    "return_tensors": "pt",
+}
 R = TypeVar("R")
 
 
@@ -37,11 +45,20 @@ class VisionLanguageModel:
     processor: Any
     tokenizing: Lock = field(default_factory=Lock, repr=False)
     """Hugging Face's fast tokenizers may raise when threads share one with different padding."""
+    shapes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict, repr=False)
+    """What is known of images by their sizes: see `_shape_of`."""
 
     @cached_property
     def vision(self) -> SharedVision | None:
         """The image tower on its own, where transformers lets its features be handed over."""
         return SharedVision.of(self.model, self.processor)
+
+    @cached_property
+    def in_threads(self) -> Any:
+        """The processor for many threads: they take turns at the tokenizer alone, so that images go on at once."""
+        own = copy.copy(self.processor)
+        own.tokenizer = _OneAtATime(self.processor.tokenizer, self.tokenizing)
+        return own
 
     def answer_tokens(self, answers: Answers) -> tuple[int, int]:
         """The first tokens of the answers that mean harm and no harm; ValueError if they are the same."""
@@ -67,6 +84,20 @@ class VisionLanguageModel:
         added = self.processor.tokenizer.added_tokens_decoder.values()
         tokens = sorted((token.content for token in added if token.special), key=len, reverse=True)
         return re.compile("|".join(map(re.escape, tokens)) or "(?!)")
+
+
+class _OneAtATime:
+    """A tokenizer whose calls wait for each other."""
+
+    def __init__(self, tokenizer: Any, lock: Lock) -> None:
+        self._tokenizer, self._lock = tokenizer, lock
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        with self._lock:
+            return self._tokenizer(*arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
 
 
 def load_vision_language_model(model: Model) -> VisionLanguageModel:
@@ -103,12 +134,20 @@ def run_prompts(
 
     prepared = _prepare(model, prompts, blobs, settings)
 
-    def answer(batch: list[_Prepared]) -> Sequence[R]:
+    def answer(inputs: dict[str, Any]) -> Sequence[R]:
         with torch.inference_mode():
-            return run(moved(_inputs(model, batch, blobs), model.model))
+            return run(inputs)
 
-    shapes = [one.shape for one in prepared]
-    return map_batches(answer, prepared, size=settings.batch_size, threads=settings.threads, shapes=shapes)
+    return map_batches(
+        answer,
+        prepared,
+        size=settings.batch_size,
+        threads=settings.threads,
+        shapes=[one.shape for one in prepared],
+        load=None if model.vision else lambda one: _processed(model, one, blobs),
+        join=lambda batch: moved(_inputs(model, batch), model.model),
+        one_by_one=accelerated(model.model),
+    )
 
 
 class _Prepared(NamedTuple):
@@ -149,11 +188,11 @@ def _image_shapes(
     """How many tokens each image adds to its prompt, and the shape of its pixels, tried on a blank of its size."""
     from PIL import Image
 
-    tried: dict[tuple[int, int], tuple[int, ...]] = {}
-    shapes = {}
+    tried, shapes = model.shapes, {}
     for prompt in prompts:
         if prompt.image_id and prompt.image_id not in shapes:
-            size = Image.open(io.BytesIO(blobs.get(prompt.image_id))).size
+            with Image.open(io.BytesIO(blobs.get(prompt.image_id))) as image:
+                size = image.size
             if size not in tried:
                 tried[size] = _shape_of(model, prompt.text, size)
             shapes[prompt.image_id] = tried[size]
@@ -171,16 +210,20 @@ def _shape_of(model: VisionLanguageModel, text: str, size: tuple[int, int]) -> t
     return (inputs["input_ids"].shape[1] - len(bare), *inputs["pixel_values"].shape)
 
 
-def _inputs(model: VisionLanguageModel, batch: list[_Prepared], blobs: BlobStore) -> dict[str, Any]:
+def _inputs(model: VisionLanguageModel, batch: list[Any]) -> dict[str, Any]:
+    """The inputs of a batch, of prompts where the tower stands apart, else of what `_processed` made of them."""
+    if model.vision is None:
+        return concatenated(batch)
+    with model.tokenizing:
+        inputs = dict(model.processor.tokenizer([one.text for one in batch], **PADDED))
+    return inputs | model.vision.inputs([one.features for one in batch if one.features])
+
+
+def _processed(model: VisionLanguageModel, one: _Prepared, blobs: BlobStore) -> dict[str, Any]:
+    """The inputs of one prompt by the model's own processor."""
     from PIL import Image
 
-    padding = {"padding": True, "padding_side": "left", "pad_to_multiple_of": LENGTH_STEP}
-    options = {**padding, "add_special_tokens": False, "return_tensors": "pt"}
-    texts = [one.text for one in batch]
-    if model.vision is not None:
-        with model.tokenizing:
-            inputs = dict(model.processor.tokenizer(texts, **options))
-        return inputs | model.vision.inputs([one.features for one in batch if one.features])
-    images = [Image.open(io.BytesIO(blobs.get(p.image_id))).convert("RGB") for p in batch if p.image_id]
-    with model.tokenizing:
-        return dict(model.processor(text=texts, images=images or None, **options))
+    if not one.image_id:
+        return dict(model.in_threads(text=[one.text], **PADDED))
+    with Image.open(io.BytesIO(blobs.get(one.image_id))) as image:
+        return dict(model.in_threads(text=[one.text], images=[image.convert("RGB")], **PADDED))

@@ -6,7 +6,6 @@ sits beside others and why its concepts are data.
 
 from __future__ import annotations
 
-import io
 import json
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -19,9 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
-from pipelines.models.batches import map_batches
-from pipelines.models.clip import DualEncoder, TextEmbedder, load_dual_encoder
-from pipelines.models.devices import moved
+from pipelines.models.clip import DualEncoder, TextEmbedder, load_dual_encoder, map_images
 from pipelines.models.resolve import fingerprint
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
@@ -119,20 +116,16 @@ class ZeroShotScreener(ModelHandler[str, bytes, ZeroShot]):
     ) -> Iterable[bytes]:
         """Read the images of a batch and compare them with the concepts."""
         import torch
-        from PIL import Image
 
-        blobs, encoder = self._workspace.blobs(), model.encoder
-        harmful = len(self._concepts.harmful)
+        encoder, harmful = model.encoder, len(self._concepts.harmful)
 
-        def score(ids: list[str]) -> list[bytes]:
-            images = [encoder.preprocess(Image.open(io.BytesIO(blobs.get(i)))) for i in ids]
+        def score(inputs: dict[str, torch.Tensor]) -> list[bytes]:
             with torch.inference_mode():
-                inputs = moved({"image": torch.stack(images)}, encoder.model)
                 vectors = encoder.model.encode_image(**inputs, normalize=True).float().cpu()
                 p = (vectors @ model.concepts).softmax(dim=-1)[:, :harmful].sum(dim=-1).clamp(0, 1)
             return [row.tobytes() for row in p.numpy().astype(np.dtype("<f4"))]
 
-        return map_batches(score, batch, size=self._model.batch_size, threads=self._model.threads)
+        return map_images(score, batch, encoder, self._workspace.blobs(), self._model)
 
     def get_num_bytes(self, batch: Sequence[str]) -> int:
         """Bytes of the blob ids, without pickling them."""

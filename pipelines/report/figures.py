@@ -239,6 +239,12 @@ class Figures:
         return _grouped(self.failed, "error")
 
     @cached_property
+    def failure_messages(self) -> list[tuple[str, int]]:
+        """What the errors said, the commonest first, with their rows."""
+        said = Counter(message for message in self.failed["detail"].to_pylist() if message)
+        return sorted(said.items(), key=lambda one: (-one[1], one[0]))
+
+    @cached_property
     def scores(self) -> list[ScoreLine]:
         """The measurements against the rules, where the dataset has ground truth."""
         found: dict[str, Any] = self.manifest.get("scores") or {}

@@ -162,7 +162,7 @@ class CachedInference(Generic[ExampleT]):
     """
 
     def __init__(
-        self, handler: Handler[ExampleT], workspace: Workspace, tally: Counter | None = None, flush: int = 256
+        self, handler: Handler[ExampleT], workspace: Workspace, tally: Counter | None = None, flush: int = 512
     ) -> None:
         self._handler = handler
         self._fingerprint = handler.fingerprint()

@@ -16,16 +16,16 @@ BATCH, THREADS = 32, 2
 ARCHITECTURE = "ViT-B-32"
 
 
-def save_random_model(folder: Path) -> None:
-    """Write a ViT-B-32 of random weights in open_clip's local-dir format."""
+def save_random_model(folder: Path, architecture: str = ARCHITECTURE) -> None:
+    """Write a model of random weights in open_clip's local-dir format."""
     import open_clip
     import torch
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    model = open_clip.create_model(ARCHITECTURE, pretrained=None)
+    model = open_clip.create_model(architecture, pretrained=None)
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"model_cfg": open_clip.get_model_config(ARCHITECTURE), "preprocess_cfg": {}}
+    config = {"model_cfg": open_clip.get_model_config(architecture), "preprocess_cfg": {}}
     (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     save_file(weights, str(folder / "open_clip_model.safetensors"))

@@ -2,10 +2,13 @@ import io
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from pipelines.summary import print_summary
+from schemas.tables import failed_schema
 
 
 def _summary(dataset: Path) -> str:
@@ -37,6 +40,19 @@ def test_exclusions_and_failures_have_their_reasons(small_dataset: Path) -> None
     text = _summary(small_dataset)
     assert _line(text, "ingest") == ["ingest", "image", "too_small", "8"]
     assert "UnidentifiedImageError" in text
+
+
+def test_the_commonest_errors_are_quoted_and_the_others_counted(small_dataset: Path) -> None:
+    said = ["the server cannot be reached: check that it runs"] * 3 + [f"cannot read {n}" for n in range(4)]
+    rows = [
+        {"modality": "text", "id": "", "name": "n", "stage": "judge", "error": "E", "detail": m} for m in said
+    ]
+    path = next((small_dataset / "failed").glob("*.parquet"))
+    pq.write_table(pa.Table.from_pylist(rows, failed_schema()), path)
+    text = _summary(small_dataset)
+    assert "3 x the server cannot be reached: check that it runs" in text
+    assert "1 x cannot read 1" in text and "cannot read 2" not in text
+    assert "and 2 other messages" in text and "same command again" in text
 
 
 def test_notices_come_first(small_dataset: Path) -> None:

@@ -132,8 +132,8 @@ def test_one_part_is_asked_about_without_the_other(
     asked: list[tuple[list[str], int]] = []
     inputs = vision_language._inputs
 
-    def spy(model: Any, prompts: Any, blobs: Any) -> Any:
-        made = inputs(model, prompts, blobs)
+    def spy(model: Any, prompts: Any) -> Any:
+        made = inputs(model, prompts)
         asked.append(([p.text for p in prompts], len(made.get("mm_encoder_outputs", []))))
         return made
 
