@@ -36,11 +36,11 @@ def cached_snapshot(path: str, revision: str) -> Path | None:
 
     with hub_errors(path, revision):
         try:
-            options = {"revision": revision or None, "allow_patterns": FETCHED, "local_files_only": True}
-            folder = Path(snapshot_download(path, **options))
+            wanted = revision or None
+            held = snapshot_download(path, revision=wanted, allow_patterns=FETCHED, local_files_only=True)
         except LocalEntryNotFoundError:
             return None
-    return folder if any(folder.glob("*.safetensors")) else None
+    return Path(held) if any(Path(held).glob("*.safetensors")) else None
 
 
 def fetched_snapshot(path: str, revision: str) -> Path:

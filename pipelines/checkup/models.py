@@ -164,16 +164,14 @@ def _of_access(use: ModelUse) -> list[Finding]:
 
 def _of_labels(use: ModelUse, commit: str) -> list[Finding]:
     """A finding if a classifier on the hub lacks a label; its configuration is read, a kilobyte."""
-    from huggingface_hub import get_session, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub import HfApi, get_session, hf_hub_url
 
     path = use.settings.path
     url = hf_hub_url(path, CONFIGS[use.loader], revision=commit)
     try:
         with hub_errors(path, commit):
-            answer = get_session().get(
-                url, headers=build_hf_headers(), timeout=TIMEOUT, follow_redirects=True
-            )
+            headers = HfApi()._build_hf_headers()
+            answer = get_session().get(url, headers=headers, timeout=TIMEOUT, follow_redirects=True)
             config: Any = answer.raise_for_status().json()
         check_config(use, config if isinstance(config, dict) else {})
     except BrokenFolderError as error:
