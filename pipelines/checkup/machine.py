@@ -114,20 +114,20 @@ def _offloaded(one: Examined) -> bool:
 
 
 def _needed(one: Examined) -> float:
-    """Bytes of one copy of a model's weights."""
+    """Bytes of a model's weights."""
     return one.parameters * BYTES[one.use.settings.dtype]
 
 
 def _fit(
     name: str, size: int, models: Sequence[Examined], passing_through: Sequence[Examined] = ()
 ) -> Finding:
-    """Whether the models fit: the largest must, all copies at once should.
+    """Whether the models fit: the largest must, all at once should.
 
     Those for the GPU pass through the machine's memory one at a time.
     """
     single = {one.use.key: _needed(one) * ROOM for one in models}
     single |= {one.use.key: _needed(one) for one in passing_through}
-    every = max(sum(_needed(one) * ROOM * one.use.copies for one in models), *single.values(), 0.0)
+    every = max(sum(_needed(one) * ROOM for one in models), *single.values(), 0.0)
     said = f"{gigabytes(size)}; the models need up to {gigabytes(every)} (estimate)"
     largest = max(single, key=lambda key: single[key], default="")
     if largest and single[largest] > size:

@@ -24,8 +24,6 @@ class ModelUse(NamedTuple):
     settings: Model | Diffusion
     used: bool
     """Whether the build that the profile describes loads it."""
-    copies: int = 1
-    """How often one process may hold it at once: for images and for texts, for judging and for explaining."""
     labels: tuple[str, ...] = ()
     """Of a classifier: what the profile calls harmful."""
 
@@ -77,7 +75,7 @@ def models_of(config: BuildConfig) -> list[ModelUse]:
 
 def _models(config: BuildConfig) -> Iterator[ModelUse]:
     screen, judge = config.screen, config.judge
-    yield ModelUse("embed.model", "open_clip", config.embed.model, True, copies=2)
+    yield ModelUse("embed.model", "open_clip", config.embed.model, True)
     yield ModelUse(
         "screen.image_classifier", "classifier", screen.image_classifier, True, labels=screen.image_labels
     )
@@ -86,7 +84,7 @@ def _models(config: BuildConfig) -> Iterator[ModelUse]:
     )
     if screen.zero_shot:
         yield ModelUse("screen.zero_shot", "open_clip", screen.zero_shot, True)
-    yield ModelUse("judge.model", "judge", judge.model, judge.endpoint is None, copies=2)
+    yield ModelUse("judge.model", "judge", judge.model, judge.endpoint is None)
     if config.images.diffusion:
         drawn = "diffusion" in config.images.source
         yield ModelUse("images.diffusion", "diffusers", config.images.diffusion, drawn)

@@ -11,7 +11,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 
 from pipelines.models.batches import map_batches
-from pipelines.models.devices import accelerated, moved, placed
+from pipelines.models.devices import accelerated, held_once, moved, placed
 from pipelines.models.resolve import fingerprint, model_folder
 from pipelines.storage.blobs import BlobStore
 from pipelines.storage.workspace import Workspace
@@ -134,12 +134,17 @@ def map_images(
 
 
 def load_dual_encoder(model: Model) -> DualEncoder:
-    """Load open_clip's `local-dir` format: `open_clip_config.json` and `open_clip_model.safetensors`."""
+    """Load open_clip's format, once in a process: `open_clip_config.json` and `open_clip_model.safetensors`."""
     import open_clip
 
-    location = f"local-dir:{model_folder(model)}"
-    clip, _, preprocess = open_clip.create_model_and_transforms(location, weights_only=True)
-    return DualEncoder(placed(clip, model), preprocess, open_clip.get_tokenizer(location))
+    folder = str(model_folder(model))
+
+    def load() -> DualEncoder:
+        location = f"local-dir:{folder}"
+        clip, _, preprocess = open_clip.create_model_and_transforms(location, weights_only=True)
+        return DualEncoder(placed(clip, model), preprocess, open_clip.get_tokenizer(location))
+
+    return held_once(folder, model, load)
 
 
 def _vectors(encoded: Any) -> list[bytes]:

@@ -1,11 +1,15 @@
-"""Where a model runs and in which precision."""
+"""Where a model runs and in which precision, and that a process holds its weights once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from schemas.config import Model
+
+Loaded = TypeVar("Loaded")
 
 
 class NoGpuError(ValueError):
@@ -30,6 +34,23 @@ def placed(module: Any, model: Model) -> Any:
     import torch
 
     return module.to(device_of(model), getattr(torch, model.dtype)).eval()
+
+
+_held: WeakValueDictionary[tuple[str, ...], Any] = WeakValueDictionary()
+_loading = threading.Lock()
+
+
+def held_once(folder: str, model: Model, load: Callable[[], Loaded]) -> Loaded:
+    """What `load` makes of a folder, once in a process for each device and precision, for as long as it is in use.
+
+    A judge that also writes rationales, or an encoder of both images and texts, needs its weights once.
+    """
+    key = (load.__qualname__, folder, device_of(model), model.dtype)
+    with _loading:
+        loaded = _held.get(key)
+        if loaded is None:
+            loaded = _held[key] = load()
+        return loaded
 
 
 def accelerated(module: Any) -> bool:

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 from pipelines.models.batches import map_batches
-from pipelines.models.devices import accelerated, concatenated, moved, placed
+from pipelines.models.devices import accelerated, concatenated, held_once, moved, placed
 from pipelines.models.resolve import model_folder
 from pipelines.models.shared_vision import ImageFeatures, SharedVision
 from pipelines.storage.blobs import BlobStore
@@ -101,7 +101,7 @@ class _OneAtATime:
 
 
 def load_vision_language_model(model: Model) -> VisionLanguageModel:
-    """Load from safetensors; remote code is never run.
+    """Load from safetensors, once in a process; remote code is never run.
 
     Raises:
         ValueError: The model has no chat template.
@@ -110,12 +110,16 @@ def load_vision_language_model(model: Model) -> VisionLanguageModel:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     folder = str(model_folder(model))
-    dtype = getattr(torch, model.dtype)
-    loaded = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    processor = AutoProcessor.from_pretrained(folder)
-    if not processor.chat_template:
-        raise ValueError(f"{model.path} has no chat template, so it cannot be asked anything")
-    return VisionLanguageModel(placed(loaded, model), processor)
+
+    def load() -> VisionLanguageModel:
+        dtype = getattr(torch, model.dtype)
+        loaded = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+        processor = AutoProcessor.from_pretrained(folder)
+        if not processor.chat_template:
+            raise ValueError(f"{model.path} has no chat template, so it cannot be asked anything")
+        return VisionLanguageModel(placed(loaded, model), processor)
+
+    return held_once(folder, model, load)
 
 
 def run_prompts(

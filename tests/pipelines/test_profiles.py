@@ -53,7 +53,7 @@ def test_the_readmes_figures_and_licences_are_those_of_the_models(name: str) -> 
     uses = [use for use in models_of(_config(name)) if use.used and use.on_hub]
     download = sum({use.settings.path: facts[use.settings.path].download for use in uses}.values())
     needs = {use.key: facts[use.settings.path].parameters * BYTES[use.settings.dtype] * ROOM for use in uses}
-    memory = sum(needs[use.key] * use.copies for use in uses)
+    memory = sum(needs.values())
     licences = ", ".join(sorted({facts[use.settings.path].licence for use in uses}))
     (row,) = [line for line in README.read_text().splitlines() if line.startswith(f"| `{name}` |")]
     assert row.endswith(f"| {download:.1f} GB | {memory:.1f} GB | {licences} |")

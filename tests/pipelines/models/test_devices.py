@@ -11,7 +11,7 @@ import torch
 from pipelines.models import clip, screening, vision_language
 from pipelines.models.clip import ImageEmbedder, TextEmbedder
 from pipelines.models.devices import accelerated, moved
-from pipelines.models.judge import Judge, Question
+from pipelines.models.judge import Judge, Question, Rationaliser
 from pipelines.models.screening import ImageScreener, TextScreener
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
@@ -74,3 +74,17 @@ def test_a_judge_with_its_own_processor_says_the_same_one_batch_at_a_time(
     assert len(set(before)) > len(before) / 2
     one_by_one()
     assert list(judge.run_inference(questions, loaded)) == before
+
+
+def test_a_process_holds_the_weights_of_a_model_once(workspace: Any) -> None:
+    judge, encoder = Model(path="builtin:tinyworld/judge"), Model(path="builtin:tinyworld/clip")
+    asked, explaining = (kind(judge, TINYWORLD, workspace).load_model() for kind in (Judge, Rationaliser))
+    assert asked is explaining
+    assert ImageEmbedder(encoder, workspace).load_model() is TextEmbedder(encoder).load_model()
+
+
+def test_another_precision_is_another_model(workspace: Any) -> None:
+    plain = Model(path="builtin:tinyworld/clip")
+    half = plain.model_copy(update={"dtype": "bfloat16"})
+    loaded = [ImageEmbedder(model, workspace).load_model() for model in (plain, half)]
+    assert loaded[0] is not loaded[1]
