@@ -41,6 +41,7 @@ CELL = 120
 """Characters of a value from the data in a cell of a table."""
 
 
+@lru_cache(maxsize=1)
 def card_text(facts: Facts) -> str:
     """The whole card; same folder and terms, same text. What comes from the data is escaped."""
     taxonomy = load_taxonomy()

@@ -149,7 +149,8 @@ class Facts:
         rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
         distinct = {row[0]: row[1:] for row in rows}
         for values, assets in Counter(distinct.values()).items():
-            yield Place(modality, *(value or "" for value in values), assets)
+            source, licence, origin, generator = (value or "" for value in values)
+            yield Place(modality, source, licence, origin, generator, assets)
 
     @cached_property
     def licences(self) -> dict[str, dict[str, int]]:

@@ -53,7 +53,8 @@ class Hub:
 
     def __init__(self, repo: str, revision: str = "main") -> None:
         from huggingface_hub import HfApi, get_token
-        from huggingface_hub.utils import disable_progress_bars, logging
+        from huggingface_hub.utils import logging
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         # At the level of warnings the library prints signed addresses of uploads that it tries again.
         logging.set_verbosity_error()
@@ -177,9 +178,11 @@ def _spoken(what: str) -> Iterator[None]:
     """Turn whatever goes wrong in a conversation into a ReleaseError without secrets."""
     from huggingface_hub import errors
 
+    # The base of its HTTP client's errors, whichever client that is.
+    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
     try:
         yield
-    except (errors.HTTPError, OSError, RuntimeError, ValueError) as error:
+    except (http_error, OSError, RuntimeError, ValueError) as error:
         raise ReleaseError(f"{what} failed: {_harmless(error)}") from None
 
 
