@@ -96,12 +96,12 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     reason = arguments.skip_audit.strip()
     if not reason:
         require_audit(arguments.dataset, run=not arguments.dry_run)
-    terms = Terms(arguments.repo or "", arguments.contact, reason)
+    facts = Facts(arguments.dataset, Terms(arguments.repo or "", arguments.contact, reason))
+    files = _files(facts, arguments, console)
     if arguments.dry_run:
-        facts = Facts(arguments.dataset, terms)
-        _plan(arguments, _files(facts, arguments, console), console)
+        _plan(arguments, files, console)
         return
-    files = _files(write_description(arguments.dataset, terms), arguments, console)
+    write_description(facts)
     _bring(arguments, files, console)
 
 

@@ -19,7 +19,7 @@ from pipelines.engine import Engine, check_flags
 from pipelines.kit import Kit, make_kit, notices
 from pipelines.logs import errors_to
 from pipelines.progress import ProgressDisplay
-from pipelines.release import write_description
+from pipelines.release import Facts, write_description
 from pipelines.report import write_report
 from pipelines.scoring import score
 from pipelines.storage.manifest import (
@@ -103,7 +103,7 @@ def _run_build(ready: Ready) -> int:
     )
     write_manifest(kit.out / "manifest.json", manifest)
     write_report(kit.out)
-    write_description(kit.out)
+    write_description(Facts(kit.out))
     print_summary(kit.out, console)
     try:
         require_reconciled(ledgers)

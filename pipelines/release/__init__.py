@@ -6,22 +6,16 @@ import os
 import uuid
 from pathlib import Path
 
-from pipelines.release.facts import NO_TERMS, Facts, Terms
+from pipelines.release.facts import Facts, Terms
 
 
-def write_description(dataset: Path, terms: Terms = NO_TERMS) -> Facts:
-    """Write `README.md` and `croissant.json` into a dataset's folder; same folder and terms, same bytes.
-
-    Raises:
-        FileNotFoundError: There is no manifest, so the build did not come to its end.
-    """
+def write_description(facts: Facts) -> None:
+    """Write `README.md` and `croissant.json` into a dataset's folder; same folder and terms, same bytes."""
     from pipelines.release.card import card_text
     from pipelines.release.croissant import croissant_text, shards
 
-    facts = Facts(dataset, terms)
-    _replace(dataset / "README.md", card_text(facts))
-    _replace(dataset / "croissant.json", croissant_text(facts, shards(facts)))
-    return facts
+    _replace(facts.path / "README.md", card_text(facts))
+    _replace(facts.path / "croissant.json", croissant_text(facts, shards(facts)))
 
 
 def _replace(path: Path, text: str) -> None:

@@ -25,6 +25,7 @@ SINGLE = (
     "annotations/annotations.parquet",
     "annotations/adjudicated.parquet",
     "annotations/agreement.json",
+    "annotations/agreement.png",
 )
 """Other files that are given away as they are, if they are there."""
 DESCRIPTIONS = ("README.md", "croissant.json")
@@ -58,9 +59,10 @@ def contents(
     Raises:
         ReleaseError: There are no pairs, or a shard is missing, is not what the manifest lists, or is not listed.
     """
+    files = list(_shards(facts, advance))
     if not facts.splits:
         raise ReleaseError(f"{facts.path} has no pairs: there is nothing to give away")
-    files = [*_shards(facts, advance), *_single(facts), _manifest(facts)]
+    files += [*_single(facts), _manifest(facts)]
     files.append(_of_bytes("README.md", card_text(facts).encode()))
     listed = [Listed(file.path, file.size, file.sha256) for file in files]
     described = croissant_text(facts, listed, published)
@@ -109,7 +111,9 @@ def _single(facts: Facts) -> Iterator[ReleaseFile]:
 
 
 def _manifest(facts: Facts) -> ReleaseFile:
-    text = json.dumps(facts.manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    """The manifest without what tells about the machine, and with the shards that are given away."""
+    given = [file for file in facts.manifest["files"] if file["path"].split("/")[0] in SHARDS]
+    text = json.dumps({**facts.manifest, "files": given}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return _of_bytes("manifest.json", text.encode())
 
 

@@ -22,6 +22,7 @@ FORMATS = {
     ".json": "application/json",
     ".html": "text/html",
     ".md": "text/markdown",
+    ".png": "image/png",
 }
 SPLIT_OF_PATH = r"data/([a-z_]+)-\d{5}-of-\d{5}\.parquet$"
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from pipelines.release import write_description
+from pipelines.release import Facts, write_description
 from pipelines.storage.manifest import Ledger, build_manifest, library_versions, write_manifest
 from pipelines.storage.shards import ShardFile, describe, shard_path, write_shard
 from schemas.canary import with_canary
@@ -96,7 +96,7 @@ def _written(root: Path) -> Path:
     )
     write_manifest(root / "manifest.json", manifest)
     (root / "report.html").write_text("<p>a report</p>", encoding="utf-8")
-    write_description(root)
+    write_description(Facts(root))
     return root
 
 

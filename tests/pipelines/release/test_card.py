@@ -139,7 +139,7 @@ def test_the_publisher_s_terms_are_on_it(template: Path) -> None:
 
 def test_a_dataset_without_pairs_has_a_card(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    write_description(tmp_path)
+    write_description(Facts(tmp_path))
     assert "configs" not in DatasetCard.load(tmp_path / "README.md").data.to_dict()
 
 

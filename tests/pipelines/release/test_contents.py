@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,10 @@ def test_what_is_not_on_the_list_stays(path: str, dataset: Path) -> None:
 def test_annotations_go_without_their_salt(dataset: Path) -> None:
     folder = dataset / "annotations"
     folder.mkdir()
-    for name in ("agreement.json", "salt"):
+    for name in ("agreement.json", "agreement.png", "salt", "project.json"):
         (folder / name).write_text("{}")
-    assert [path for path in _paths(dataset) if path.startswith("annotations")] == [
-        "annotations/agreement.json"
-    ]
+    found = [path for path in _paths(dataset) if path.startswith("annotations")]
+    assert found == ["annotations/agreement.json", "annotations/agreement.png"]
 
 
 def test_what_failed_stays_as_it_may_name_folders(template: Path) -> None:
@@ -52,6 +52,12 @@ def test_a_dataset_without_pairs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(ReleaseError, match="has no pairs"):
         _paths(tmp_path)
+
+
+def test_the_manifest_that_goes_lists_the_shards_that_go(template: Path) -> None:
+    files = {file.path: file.content for file in contents(Facts(template), None)}
+    listed = {file["path"] for file in json.loads(files["manifest.json"])["files"]}
+    assert listed == {path for path in files if path.endswith(".parquet")}
 
 
 def test_links_are_not_followed(dataset: Path, tmp_path: Path) -> None:
