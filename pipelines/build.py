@@ -98,7 +98,14 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     rows = {
         "Pairs": (
             composed,
-            WritePairs(kit.workspace, out, config.write, run_dir=run, tally=kit.tally("write")),
+            WritePairs(
+                kit.workspace,
+                out,
+                config.write,
+                name=config.build.name,
+                run_dir=run,
+                tally=kit.tally("write"),
+            ),
         ),
         "Excluded": (
             excluded | "AllExcluded" >> beam.Flatten(),

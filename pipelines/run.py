@@ -1,4 +1,4 @@
-"""Run a build from start to report: engine, pipeline, progress, reconciliation, manifest, summary."""
+"""Run a build from start to report: engine, pipeline, progress, reconciliation, manifest, card, summary."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pipelines.fetch import fetch_models
 from pipelines.kit import Kit, make_kit, notices
 from pipelines.logs import errors_to
 from pipelines.progress import ProgressDisplay
+from pipelines.release import Facts, write_description
 from pipelines.report import write_report
 from pipelines.scoring import score
 from pipelines.storage.manifest import (
@@ -105,6 +106,7 @@ def _run_build(ready: Ready) -> int:
     )
     write_manifest(kit.out / "manifest.json", manifest)
     write_report(kit.out)
+    write_description(Facts(kit.out))
     print_summary(kit.out, console)
     try:
         require_reconciled(ledgers)

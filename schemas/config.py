@@ -136,9 +136,12 @@ class Language(Section):
 
 
 class Build(Section):
-    """What the dataset is called, and the salt of every hash that samples or splits."""
+    """What the dataset is called and written in, and the salt of every hash that samples or splits."""
 
     name: str = Field(default="tinyworld", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    language: str = Field(
+        default="en", pattern=r"^[a-z]{2,3}$", description="ISO 639 code of the texts, for the dataset card"
+    )
     seed: int = Field(default=0, ge=0)
 
 

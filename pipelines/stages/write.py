@@ -35,6 +35,7 @@ from pipelines.storage.shards import (
 )
 from pipelines.storage.spill import Group, SpillFile, Value
 from pipelines.storage.workspace import Workspace
+from schemas.canary import with_canary
 from schemas.config import Write
 from schemas.records import Excluded, Failed, ImageAsset, Pair, TextAsset
 from schemas.tables import excluded_schema, failed_schema, pair_schema
@@ -92,10 +93,10 @@ def row_of(pair: Pair, image: ImageAsset, text: TextAsset, blobs: BlobStore) -> 
     }
 
 
-def pair_table(blobs: BlobStore, assets: AssetStore) -> Table:
-    """`data/`: a shard series a split, sorted by the pair's id, which is unique."""
+def pair_table(blobs: BlobStore, assets: AssetStore, name: str) -> Table:
+    """`data/` of the dataset of that name: a shard series a split, sorted by the pair's id, which is unique."""
     row = partial(_pair_row, blobs, assets)
-    return Table("data", pair_schema(), _split_of, _id_of, _id_of, row, unique=True)
+    return Table("data", with_canary(pair_schema(), name), _split_of, _id_of, _id_of, row, unique=True)
 
 
 def dropped_table(kind: Literal["excluded", "failed"]) -> Table:
@@ -151,15 +152,16 @@ class WritePairs(beam.PTransform[Any, Any]):
         workspace: Where the pictures are.
         directory: The dataset's directory.
         config: Rows a shard and rows a row group.
+        name: The dataset's name, which decides its canary.
         run_dir: The run's folder, where the `AssetStore` has what is known of each part.
         tally: Counts `in` and `kept`.
     """
 
     def __init__(
-        self, workspace: Workspace, directory: str, config: Write, *, run_dir: str, tally: Tally
+        self, workspace: Workspace, directory: str, config: Write, *, name: str, run_dir: str, tally: Tally
     ) -> None:
         super().__init__()
-        table = pair_table(workspace.blobs(), AssetStore(run_dir))
+        table = pair_table(workspace.blobs(), AssetStore(run_dir), name)
         self._shards = WriteShards(table, directory, config, run_dir=run_dir, tally=tally)
 
     def expand(self, rows: Any) -> Any:

@@ -111,7 +111,8 @@ def write_only(pipeline: Any, arguments: argparse.Namespace) -> Any:
 
 
 def _write(workspace: Workspace, run_dir: str, arguments: argparse.Namespace) -> WritePairs:
-    return WritePairs(workspace, str(arguments.out), CONFIG.write, run_dir=run_dir, tally=_tally("write"))
+    tally = _tally("write")
+    return WritePairs(workspace, str(arguments.out), CONFIG.write, name="route", run_dir=run_dir, tally=tally)
 
 
 def _words(id: str) -> str:

@@ -72,15 +72,15 @@ def test_every_row_is_complete(rows: list[dict[str, Any]]) -> None:
 def test_datasets_loads_it_and_decodes_every_picture(default: Built, tmp_path: Any) -> None:
     from datasets import load_dataset
 
-    loaded = load_dataset(str(default.out), cache_dir=str(tmp_path))
-    assert set(loaded) == set(SPLITS)
     listed = {file["kind"]: 0 for file in default.manifest["files"]}
     for file in default.manifest["files"]:
         listed[file["kind"]] += file["rows"]
-    for split, table in loaded.items():
-        assert len(table) == listed[split]
-        for row in table.select_columns(["image", "composed"]):
-            assert min(*row["image"].size, *row["composed"].size) > 31
+    for name, picture in (("pairs", "image"), ("memes", "composed")):
+        loaded = load_dataset(str(default.out), name, cache_dir=str(tmp_path))
+        assert set(loaded) == set(SPLITS)
+        for split, table in loaded.items():
+            assert len(table) == listed[split]
+            assert all(min(row[picture].size) > 31 for row in table.select_columns([picture]))
 
 
 @pytest.mark.parametrize("measure", AT_LEAST)

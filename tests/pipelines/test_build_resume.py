@@ -97,7 +97,13 @@ def test_two_worker_processes_write_the_same_bytes(small: Built, settings: list[
 def test_a_killed_build_ends_with_the_same_bytes(small: Built, resumed: Resumed) -> None:
     _, last = resumed
     assert last.digests == small.digests
-    assert {path.suffix for path in last.out.rglob("*") if path.is_file()} == {".parquet", ".json", ".html"}
+    suffixes = {path.suffix for path in last.out.rglob("*") if path.is_file()}
+    assert suffixes == {".parquet", ".json", ".html", ".md"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "croissant.json"])
+def test_a_killed_build_is_described_in_the_same_bytes(name: str, small: Built, resumed: Resumed) -> None:
+    assert (resumed[1].out / name).read_bytes() == (small.out / name).read_bytes()
 
 
 def test_the_moments_of_the_kills_differ(resumed: Resumed) -> None:

@@ -87,7 +87,9 @@ def _write(rows: Sequence[PairRow], workspace: Workspace, directory: Path) -> li
     with beam.Pipeline(FnApiRunner()) as pipeline:
         pairs = pipeline | beam.Create([row.pair for row in rows])
         run_dir = _stored(rows, workspace)
-        files = pairs | WritePairs(workspace, str(directory), CONFIG, run_dir=run_dir, tally=TALLY)
+        files = pairs | WritePairs(
+            workspace, str(directory), CONFIG, name="test", run_dir=run_dir, tally=TALLY
+        )
         files | beam.combiners.ToList() | beam.Map(_check, str(directory))
     return _described(directory)
 
@@ -148,7 +150,7 @@ def test_a_pair_is_not_written_with_another_pairs_image(workspace: Workspace) ->
 def test_two_rows_of_one_id_are_refused(workspace: Workspace) -> None:
     row = _row(1, workspace)
     with pytest.raises(DuplicateRowError, match=row.pair.judgement.candidate.id):
-        table = pair_table(workspace.blobs(), AssetStore(str(workspace.run_dir("test"))))
+        table = pair_table(workspace.blobs(), AssetStore(str(workspace.run_dir("test"))), "test")
         sorted_records([row.pair, _row(2, workspace).pair, row.pair], table)
 
 
@@ -245,4 +247,4 @@ def test_a_pair_whose_image_was_not_kept_stops_the_build(workspace: Workspace, t
     assets = AssetStore(str(tmp_path / "run"))
     assets.put_many([row.text])
     with pytest.raises(KeyError, match=f"no image {row.image.id}"):
-        pair_table(workspace.blobs(), assets).row_of(row.pair)
+        pair_table(workspace.blobs(), assets, "test").row_of(row.pair)
