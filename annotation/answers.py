@@ -27,7 +27,8 @@ class RefusedAnnotationError(Exception):
 class Context(NamedTuple):
     """What an annotation is read against."""
 
-    project: int
+    project: str
+    """The key of the project, by which its annotations get their ids."""
     pairs: Collection[str]
     """Ids of the pairs in the dataset."""
     gold: Collection[str]
@@ -49,7 +50,7 @@ def choices(taxonomy: Taxonomy) -> dict[str, Collection[str]]:
     }
 
 
-def annotation_id(project: int, number: int) -> str:
+def annotation_id(project: str, number: int) -> str:
     """The id of an annotation: sha256 (hex) of its project and its number on the server."""
     return hashlib.sha256(f"{project}/{number}".encode()).hexdigest()
 
@@ -71,7 +72,7 @@ def read(task: Mapping[str, Any], given: Mapping[str, Any], context: Context) ->
         RefusedAnnotationError: It is of another dataset or another configuration, incomplete, or reported.
     """
     pair = task.get("pair_id")
-    if pair not in context.pairs:
+    if not isinstance(pair, str) or pair not in context.pairs:
         raise RefusedAnnotationError("the dataset has no such pair")
     round_number = task.get("round")
     if round_number not in (1, 2):

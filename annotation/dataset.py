@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,7 +62,7 @@ def open_dataset(path: Path) -> Dataset:
         for batch in batches(path, _COLUMNS)
         for row in batch.to_pylist()
     )
-    for one, other in zip(pairs, pairs[1:], strict=False):
+    for one, other in pairwise(pairs):
         if one.id == other.id:
             raise AnnotationError(f"pair {one.id} is twice in {path / 'data'}; build the dataset again")
     return Dataset(path, tuple(pairs), threshold)
@@ -141,9 +142,13 @@ def _threshold(path: Path) -> float:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         return float(content["configuration"]["select"]["min_joint"])
     except FileNotFoundError:
-        raise AnnotationError(f"{path} has no manifest.json: it is no finished dataset; build it first") from None
+        raise AnnotationError(
+            f"{path} has no manifest.json: it is no finished dataset; build it first"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise AnnotationError(f"{manifest} is damaged or of another program; build the dataset again") from error
+        raise AnnotationError(
+            f"{manifest} is damaged or of another program; build the dataset again"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -71,8 +71,8 @@ def _table(path: Path) -> list[dict[str, Any]]:
 
 def _read(path: Path) -> pa.Table:
     import pyarrow as pa
-    import pyarrow.csv as csv
     import pyarrow.parquet as pq
+    from pyarrow import csv
 
     if path.suffix == ".parquet":
         return pq.read_table(path)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
 from annotation.dataset import AnnotationError, batches, replaced
+
+if TYPE_CHECKING:
+    from annotation.studio import Studio
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 40_000_000
@@ -90,6 +92,40 @@ class Bucket:
         return f"{self._scheme}://{path.lstrip('/')}"
 
 
+class Uploads:
+    """The project's own files on the server, one upload a picture; slower, but needs nothing set up."""
+
+    def __init__(self, studio: Studio) -> None:
+        """See what the project has."""
+        self._studio = studio
+        # The server puts eight digits and a hyphen before every name.
+        self._known = {address.rpartition("-")[2]: address for address in studio.uploads()}
+
+    def put(self, name: str, content: bytes) -> str:
+        """Upload the picture unless it is there."""
+        if name not in self._known:
+            self._known[name] = self._studio.upload(name, content)
+        return self._known[name]
+
+
+def bucket(address: str, kind: Literal["s3", "gcs"], studio: Studio) -> Bucket:
+    """Open the folder of a bucket that the project has a storage for.
+
+    Raises:
+        AnnotationError: The address does not belong to the kind, or the project has no such storage.
+    """
+    scheme = {"s3": "s3://", "gcs": "gs://"}[kind]
+    if not address.startswith(scheme):
+        raise AnnotationError(f"--document-root {address!r} does not begin with {scheme}")
+    name = address.removeprefix(scheme).split("/", 1)[0]
+    if name not in studio.buckets(kind):
+        raise AnnotationError(
+            f"project {studio.project_id} has no cloud storage for bucket {name!r}: "
+            "add it in the project's settings, so that the server can show the pictures"
+        )
+    return Bucket(address)
+
+
 def export(
     path: Path, wanted: Collection[str], place: Place, advance: Callable[[], None] = lambda: None
 ) -> tuple[dict[str, Shown], dict[str, str]]:
@@ -108,8 +144,8 @@ def export(
     broken: dict[str, str] = {}
     for row in _rows(path, wanted):
         try:
-            pictures = [(column, picture(row[column])) for column in ("image", "composed")]
-            shown[row["id"]] = Shown(**{column: place.put(*content) for column, content in pictures})
+            image, composed = (_checked(row, column) for column in Shown._fields)
+            shown[row["id"]] = Shown(place.put(*image), place.put(*composed))
         except BrokenPictureError as error:
             broken[row["id"]] = str(error)
         advance()
@@ -130,6 +166,13 @@ def picture(value: Any) -> tuple[str, bytes]:
     return f"{hashlib.sha256(content).hexdigest()}.{FORMATS[_format(content)]}", content
 
 
+def _checked(row: Mapping[str, Any], column: str) -> tuple[str, bytes]:
+    try:
+        return picture(row[column])
+    except BrokenPictureError as error:
+        raise BrokenPictureError(f"{column} is {error}") from error
+
+
 def _format(content: bytes) -> str:
     from PIL import Image
 
@@ -141,7 +184,13 @@ def _format(content: bytes) -> str:
                     raise BrokenPictureError(f"larger than {MAX_PIXELS:,} pixels")
                 opened.load()
                 return str(opened.format)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombWarning,
+        Image.DecompressionBombError,
+    ) as error:
         raise BrokenPictureError("not a picture that can be read") from error
 
 
@@ -152,8 +201,3 @@ def _rows(path: Path, wanted: Collection[str]) -> Iterator[dict[str, Any]]:
             import pyarrow as pa
 
             yield from batch.filter(pa.array(mask)).to_pylist()
-
-
-def reachable(folder: Path) -> str:
-    """The folder as the server knows it."""
-    return os.path.normpath(folder)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from annotation.dataset import Candidate
+from annotation.dataset import AnnotationError, Candidate
 from schemas.taxonomy import CLOSED_HAZARDS
 
 
@@ -26,10 +27,11 @@ def queue(
     pairs: Sequence[Candidate],
     threshold: float,
     present: Collection[str],
+    *,
     gold: Collection[str] = (),
     gold_share: float = 0.0,
     limit: int | None = None,
-    settled: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> Queue:
     """Decide about every pair of the dataset.
 
@@ -40,17 +42,17 @@ def queue(
         gold: Ids of the pairs whose answers are known; they are shown only as such.
         gold_share: The share, in [0, 1), of gold pairs among those sent, as far as there are enough.
         limit: The most pairs to send, gold ones included.
-        settled: Ids of the pairs that need no further look.
+        only: In the second round, ids of the pairs that the first one left open; gold is not shown then.
     """
     reasons = Counter[str]()
     waiting: dict[bool, list[Candidate]] = {True: [], False: []}
     for pair in pairs:
         if pair.id in present:
             continue
-        if reason := _unfit(pair, settled):
+        if reason := _unfit(pair, only):
             reasons[reason] += 1
         else:
-            waiting[pair.id in gold].append(pair)
+            waiting[only is None and pair.id in gold].append(pair)
     covered = Counter(pair.hazard for pair in pairs if pair.id in present)
     chosen = mix(order(waiting[False], threshold, covered), order(waiting[True], threshold), gold_share)
     send = tuple(chosen if limit is None else chosen[:limit])
@@ -99,9 +101,24 @@ def mix(pairs: Sequence[Candidate], gold: Sequence[Candidate], share: float) -> 
     return mixed
 
 
-def _unfit(pair: Candidate, settled: Collection[str]) -> str:
+def left_open(folder: Path) -> frozenset[str]:
+    """Ids of the pairs that the adjudication in the folder of annotations could not settle.
+
+    Raises:
+        AnnotationError: There is no adjudication.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / "adjudicated.parquet"
+    if not path.exists():
+        raise AnnotationError(f"{path} is not there: run `python -m annotation adjudicate` before round 2")
+    rows = pq.read_table(path, columns=["pair_id", "status"]).to_pylist()
+    return frozenset(row["pair_id"] for row in rows if row["status"] != "settled")
+
+
+def _unfit(pair: Candidate, only: Collection[str] | None) -> str:
     if pair.hazard in CLOSED_HAZARDS:
         return "its hazard is closed"
     if not pair.text.strip():
         return "it has no text"
-    return "settled in the first round" if pair.id in settled else ""
+    return "" if only is None or pair.id in only else "not left open by the first round"

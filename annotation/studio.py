@@ -1,28 +1,24 @@
-"""The conversation with Label Studio: what push and pull ask of it, and its errors in one line each."""
+"""One project of a Label Studio server: what push and pull ask of it."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from annotation.connection import access_token, address, answering, refusal
 from annotation.dataset import AnnotationError
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-TOKEN = "LABEL_STUDIO_API_KEY"
-"""The environment variable with a personal access token or a legacy token."""
 PAGE = 500
 """Tasks a request."""
 _SECONDS = 120.0
 
 
-class LostAnswerError(AnnotationError):
-    """The server may or may not have done what it was asked."""
+class NoProjectError(AnnotationError):
+    """There is no such project, or the token's owner may not see it."""
 
 
 class Studio:
@@ -36,6 +32,11 @@ class Studio:
     def project_id(self) -> int:
         """The project's number on its server."""
         return int(self._project.id)
+
+    @property
+    def key(self) -> str:
+        """What tells the project from those of the same number on other servers: number and date of creation."""
+        return f"{self._project.id}/{self._project.created_at.isoformat()}"
 
     @property
     def title(self) -> str:
@@ -57,9 +58,7 @@ class Studio:
         with answering(self.url):
             self._client.projects.update(self.project_id, maximum_annotations=overlap)
 
-    def tasks(
-        self, after: int = 0, since: str = "", annotations: bool = False
-    ) -> Iterator[dict[str, Any]]:
+    def tasks(self, after: int = 0, since: str = "", annotations: bool = False) -> Iterator[dict[str, Any]]:
         """Read tasks by rising number.
 
         Every request asks for numbers above the last one seen, so that tasks which come or go meanwhile
@@ -114,6 +113,26 @@ class Studio:
                     project=self.project_id, path=folder, title=title, use_blob_urls=True
                 )
 
+    def uploads(self) -> list[str]:
+        """Addresses of the files that were uploaded to the project."""
+        with answering(self.url):
+            return [f"/data/{file.file}" for file in self._client.files.list(self.project_id, all_=True)]
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Store a file in the project without making a task of it; returns its address."""
+        # The SDK has no method for files, and its own client knows how to renew an access token.
+        request = self._client._client_wrapper.httpx_client.request
+        with answering(self.url):
+            answer = request(
+                f"api/projects/{self.project_id}/import",
+                method="POST",
+                params={"commit_to_project": "false"},
+                files={name: (name, content)},
+            )
+            if answer.status_code != 201:
+                raise refusal(self.url, answer.status_code, answer.json())
+            return f"/data/{self._client.files.get(answer.json()['file_upload_ids'][0]).file}"
+
     def buckets(self, kind: str) -> list[str]:
         """The buckets of the project's cloud storages; kind is `s3` or `gcs`."""
         with answering(self.url):
@@ -122,7 +141,7 @@ class Studio:
 
     def _page(self, query: Mapping[str, Any], size: int, annotations: bool) -> list[dict[str, Any]]:
         with answering(self.url):
-            page = self._client.tasks.list(
+            page: Any = self._client.tasks.list(
                 project=self.project_id,
                 query=json.dumps(query),
                 page_size=size,
@@ -143,55 +162,34 @@ def connect(url: str, project: str, settings: Mapping[str, Any] | None = None) -
     Raises:
         AnnotationError: The address, the token or the project is wrong.
     """
-    base = _address(url)
-    token = os.environ.get(TOKEN, "").strip()
-    if not token:
-        raise AnnotationError(f"set {TOKEN} to your access token (Account & Settings in Label Studio)")
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise AnnotationError(f"{TOKEN} is not a token: it has spaces or other characters that tokens have not")
+    base, token = address(url), access_token()
     from label_studio_sdk import LabelStudio
 
     with answering(base):
         client = LabelStudio(base_url=base, api_key=token, timeout=_SECONDS)
         client.users.whoami()
-        found = _find(client, project)
+        found: Any = _find(client, project)
         if found is None and settings is not None:
             found = client.projects.create(**{**settings, "title": project})
     if found is None:
-        raise AnnotationError(f"{base} has no project {project!r} that this token may see")
+        raise NoProjectError(f"{base} has no project {project!r} that this token may see")
     return Studio(client, base, found)
 
 
-@contextmanager
-def answering(url: str) -> Iterator[None]:
-    """Turn whatever goes wrong in talking to the server into one line that never has the token in it."""
-    import httpx
-    from label_studio_sdk.core.api_error import ApiError
+def require_configuration(studio: Studio, *configs: str) -> None:
+    """Refuse a project whose labelling configuration is none of these.
 
-    try:
-        yield
-    except (httpx.ConnectError, httpx.ConnectTimeout):
-        raise AnnotationError(f"nothing answers at {url}: start the server or correct --url") from None
-    except httpx.TransportError as error:
-        raise LostAnswerError(f"{url} stopped answering ({type(error).__name__})") from None
-    except ApiError as error:
-        raise _refusal(url, error.status_code or 0, error.body) from None
-    except ValueError:
-        raise AnnotationError(f"{url} does not answer like Label Studio; correct --url") from None
+    Raises:
+        AnnotationError: It is another one, so that answers would not fit the dataset.
+    """
+    from annotation.labelling import fingerprint
 
-
-def _refusal(url: str, status: int, body: Any) -> AnnotationError:
-    if status == 401:
-        return AnnotationError(f"{url} refused the token in {TOKEN}; make a new one in Account & Settings")
-    if status == 403:
-        return AnnotationError(f"{url} does not let the owner of the token in {TOKEN} do this")
-    if status >= 500:
-        return LostAnswerError(f"{url} failed with status {status}; its log says why")
-    if not isinstance(body, Mapping) or status < 400:
-        return AnnotationError(f"{url} does not answer like Label Studio (status {status}); correct --url")
-    detail = json.dumps(body.get("validation_errors") or body.get("detail") or body, default=str)
-    token = os.environ.get(TOKEN, "").strip()
-    return AnnotationError(f"{url} refused with status {status}: {detail.replace(token, '...')[:300]}")
+    expected = [fingerprint(config) for config in configs]
+    if (found := fingerprint(studio.config)) not in expected:
+        raise AnnotationError(
+            f"project {studio.project_id} ({studio.title}) has labelling configuration {found}, "
+            f"not {' or '.join(expected)}: take another project, or --show-verdict as it was made with"
+        )
 
 
 def _find(client: LabelStudio, project: str) -> Any:
@@ -202,22 +200,16 @@ def _find(client: LabelStudio, project: str) -> Any:
             return client.projects.get(int(project))
         except ApiError as error:
             if error.status_code == 404 and isinstance(error.body, Mapping):
-                raise AnnotationError(f"there is no project number {project}") from None
+                raise NoProjectError(
+                    f"there is no project number {project} that this token may see"
+                ) from None
             raise
-    same = [found.id for found in client.projects.list(title=project) if found.title == project]
+    listed: list[Any] = list(client.projects.list(title=project))
+    same = [found.id for found in listed if found.title == project]
     if len(same) > 1:
         numbers = ", ".join(str(number) for number in sorted(same))
         raise AnnotationError(f"projects {numbers} all have the title {project!r}; give the number")
     return client.projects.get(same[0]) if same else None
-
-
-def _address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AnnotationError(f"--url {url!r} is no address such as http://localhost:8080")
-    if parts.username or parts.password or parts.query:
-        raise AnnotationError(f"--url must hold no secrets: put the token into {TOKEN}")
-    return url.rstrip("/")
 
 
 def _query(after: int, since: str) -> dict[str, Any]:

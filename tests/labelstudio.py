@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -19,15 +20,16 @@ EMAIL = "owner@example.org"
 class Server:
     """One Label Studio with a data folder and a document root of its own; it can be killed and started again."""
 
-    def __init__(self, command: Path, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Path, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         """Prepare a server.
 
         Args:
-            command: The `label-studio` of the environment it is installed in.
+            environment: The virtual environment that it is installed in.
             folder: Where its database, its log and its document root go.
             settings: Further environment variables, such as those of a PostgreSQL database.
         """
-        self.command, self.folder, self.settings = command, folder, dict(settings or {})
+        self.command = environment / "bin" / "label-studio"
+        self.folder, self.settings = folder, dict(settings or {})
         self.document_root = folder / "root"
         self.document_root.mkdir(parents=True)
         self.token = secrets.token_hex(20)
@@ -43,8 +45,7 @@ class Server:
         """Start it and wait until it is healthy; RuntimeError with the end of its log if it is not in time."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [self.command, "start", "--no-browser", "--internal-host", "127.0.0.1"]
-                + ["--port", str(self.port), "--data-dir", str(self.folder / "data")],
+                [self.command, "start", "--no-browser", "--internal-host", "127.0.0.1", *self._where()],
                 env=self._environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -92,6 +93,20 @@ class Server:
             form["csrfmiddlewaretoken"] = person.cookies["csrftoken"]
             person.post(invite, data=form, headers={"Referer": self.url}).raise_for_status()
             return str(person.get("/api/current-user/token").raise_for_status().json()["token"])
+
+    def tasks(self, project: str) -> list[dict[str, Any]]:
+        """All tasks of the project of this title, with their annotations, as an export gives them."""
+        with self.client() as owner:
+            listed = (
+                owner.get("/api/projects", params={"page_size": 1000}).raise_for_status().json()["results"]
+            )
+            (number,) = [found["id"] for found in listed if found["title"] == project]
+            exported = owner.get(f"/api/projects/{number}/export?exportType=JSON&download_all_tasks=true")
+            tasks: list[dict[str, Any]] = exported.raise_for_status().json()
+            return sorted(tasks, key=lambda task: task["id"])
+
+    def _where(self) -> list[str]:
+        return ["--port", str(self.port), "--data-dir", str(self.folder / "data")]
 
     def _environment(self) -> dict[str, str]:
         return {
