@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PASSWORD = "CROSSHARM_ADMIN_PASSWORD"
 POSTGRES = "CROSSHARM_POSTGRES_URL"
+DAILY_CAP = 100
+"""Pairs a day in a new data folder."""
 
 
 class UsageError(Exception):
@@ -47,7 +49,12 @@ def parser() -> argparse.ArgumentParser:
     add("--dataset", type=Path, nargs="+", default=[], help="datasets to make a project for")
     add("--overlap", type=int, default=2, help="annotators a pair in new projects (default: %(default)s)")
     add("--show-verdict", action="store_true", help="show the judge's verdict, which anchors annotators")
-    add("--daily-cap", type=int, metavar="N", help="pairs an annotator may see in a day; 0 is no limit")
+    add(
+        "--daily-cap",
+        type=int,
+        metavar="N",
+        help=f"pairs a day and annotator; 0 is no limit (at first: {DAILY_CAP})",
+    )
     add(
         "--opt-out",
         action="append",
@@ -166,7 +173,7 @@ def _settings(data: DataFolder, arguments: argparse.Namespace) -> Settings:
 
 def _write_limits(data: DataFolder, arguments: argparse.Namespace) -> None:
     try:
-        before = read_limits(data.limits) if data.limits.exists() else Limits()
+        before = read_limits(data.limits) if data.limits.exists() else Limits(DAILY_CAP)
     except ValueError as error:
         raise UsageError(f"{data.limits} is damaged: {error}") from error
     limits = changed_limits(before, arguments.daily_cap, arguments.opt_out)
