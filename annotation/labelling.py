@@ -89,7 +89,7 @@ def project_title(dataset: str) -> str:
 
 
 def project_settings(
-    taxonomy: Taxonomy, dataset: str, overlap: int = 3, show_verdict: bool = False
+    taxonomy: Taxonomy, dataset: str, overlap: int = 2, show_verdict: bool = False
 ) -> dict[str, Any]:
     """What a project is made with: `POST /api/projects`.
 

@@ -1,0 +1,131 @@
+"""What annotators may do, and where they have done enough for a day; whoever is staff may do everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crossharm.limits import Limits, read_limits
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import BasePermission
+from tasks.mixins import AnnotationMixin, TaskMixin
+
+ALLOWED = frozenset(
+    {
+        "annotations.change",
+        "annotations.create",
+        "annotations.delete",
+        "annotations.view",
+        "avatar.any",
+        "organizations.view",
+        "projects.view",
+        "tasks.view",
+        "users.token.any",
+        "views.view",
+    }
+)
+"""The permissions of annotators; every other one is for staff."""
+ENOUGH = "That was enough for today: {cap} pairs. Thank you. Please come back tomorrow."
+NOT_YOURS = "Only whoever runs this project may do that."
+
+
+def limits() -> Limits:
+    """The limits as they are now."""
+    return read_limits(settings.CROSSHARM_LIMITS)
+
+
+def tasks_for(request: Any, tasks: QuerySet[Any]) -> QuerySet[Any]:
+    """Those of some tasks that the user of a request may see: none of a hazard that was opted out of."""
+    hidden = limits().hidden_from(getattr(request.user, "email", ""))
+    if not hidden:
+        return tasks
+    return tasks.filter(Q(meta__hazard__isnull=True) | ~Q(meta__hazard__in=sorted(hidden)))
+
+
+class TaskAccess(TaskMixin):
+    """Makes a task of a hazard that somebody opted out of unreachable for them, however they ask for it."""
+
+    def has_permission(self, user: Any) -> bool:
+        """Whether the user may see the task."""
+        hazard = (self.meta or {}).get("hazard", "")
+        return hazard not in limits().hidden_from(user.email) and super().has_permission(user)
+
+
+class AnnotationAccess(AnnotationMixin):
+    """Makes annotations visible to their author and to staff only."""
+
+    def has_permission(self, user: Any) -> bool:
+        """Whether the user may see and change the annotation."""
+        mine = user.is_staff or self.completed_by_id == user.id
+        return mine and super().has_permission(user)
+
+
+class AnnotatorsAnnotate(BasePermission):
+    """Refuses annotators everything but annotating, and that, too, once they have done enough for a day."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        """True, or PermissionDenied with a message that is shown to the annotator."""
+        if not request.user.is_authenticated or request.user.is_staff:
+            return True
+        needed = _needed(view, request.method)
+        if (needed and needed not in ALLOWED) or _of_others(request, view):
+            raise PermissionDenied(NOT_YOURS)
+        if _is_work(request, view) and done_for_today(request.user):
+            raise PermissionDenied(ENOUGH.format(cap=limits().daily_cap))
+        return True
+
+
+def done_for_today(user: Any) -> bool:
+    """Whether the user has answered or skipped as many tasks since midnight (UTC) as the cap allows."""
+    cap = limits().daily_cap
+    if not cap:
+        return False
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return user.annotations.filter(created_at__gte=midnight).count() >= cap
+
+
+class OfflineTips:
+    """Answers the page that would fetch tips from the internet with nothing."""
+
+    def __init__(self, get_response: Any) -> None:
+        """Keep the next middleware."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass everything on but that page."""
+        if request.path.startswith("/heidi-tips"):
+            return HttpResponse("{}", content_type="application/json", status=404)
+        response: HttpResponse = self.get_response(request)
+        return response
+
+
+def _needed(view: Any, method: str) -> str:
+    """The name of the permission that a view asks for; empty if it asks for none."""
+    permission = getattr(view, "permission_required", None)
+    if permission is None or isinstance(permission, str):
+        return permission or ""
+    return getattr(permission, method, None) or ""
+
+
+def _of_others(request: Any, view: Any) -> bool:
+    """Whether a request is for everybody's annotations of a task, or acts on many tasks at once."""
+    from data_manager.api import ProjectActionsAPI
+    from tasks.api import AnnotationsListAPI
+
+    listing = isinstance(view, AnnotationsListAPI) and request.method == "GET"
+    acting = isinstance(view, ProjectActionsAPI) and request.method == "POST"
+    return listing or (acting and request.GET.get("id") != "next_task")
+
+
+def _is_work(request: Any, view: Any) -> bool:
+    """Whether a request asks for another task, or answers or skips one."""
+    from data_manager.api import ProjectActionsAPI
+    from projects.api import ProjectNextTaskAPI
+    from tasks.api import AnnotationsListAPI
+
+    return isinstance(view, ProjectNextTaskAPI) or (
+        request.method == "POST" and isinstance(view, ProjectActionsAPI | AnnotationsListAPI)
+    )
