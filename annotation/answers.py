@@ -134,7 +134,8 @@ def _value(name: str, value: Any) -> Any:
         if name == "region":
             return _region(value)
         if name == "rationale":
-            answer = " ".join(value["text"]).strip()
+            given = value["text"]
+            answer = given.strip() if isinstance(given, str) else " ".join(given).strip()
         else:
             (answer,) = value["choices"]
             answer = answer.strip()

@@ -31,13 +31,13 @@ def access_token() -> str:
     return token
 
 
-def address(url: str) -> str:
-    """A server's address without a slash at its end; AnnotationError if it is none or holds secrets."""
+def address(url: str, option: str = "--url") -> str:
+    """An address without a slash at its end; AnnotationError if it is none or holds secrets."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AnnotationError(f"--url {url!r} is no address such as http://localhost:8080")
+        raise AnnotationError(f"{option} {url!r} is no address such as http://localhost:8080")
     if parts.username or parts.password or parts.query:
-        raise AnnotationError(f"--url must hold no secrets: put the token into {TOKEN}")
+        raise AnnotationError(f"{option} must hold no secrets: put the token into {TOKEN}")
     return url.rstrip("/")
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 40_000_000
+LOCAL_FILES = "/data/local-files/?d="
+"""Where Label Studio shows files of its document root."""
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 """Pillow's formats that are accepted, and their file endings."""
 
@@ -40,10 +42,15 @@ class BrokenPictureError(Exception):
 
 
 class Folder:
-    """A folder under the server's document root: `/data/local-files/?d=...`."""
+    """A folder of this machine, under a root that a server shows."""
 
-    def __init__(self, document_root: Path, name: str) -> None:
+    def __init__(self, document_root: Path, name: str, address: str = LOCAL_FILES) -> None:
         """Make the folder.
+
+        Args:
+            document_root: Exists.
+            name: Of the folder in it.
+            address: What comes before a path under the root in the address of a file.
 
         Raises:
             AnnotationError: The document root does not exist.
@@ -51,7 +58,7 @@ class Folder:
         if not document_root.is_dir():
             raise AnnotationError(f"the document root {document_root} is no folder of this machine")
         self.path = document_root.resolve() / name
-        self._root = document_root.resolve()
+        self._root, self._address = document_root.resolve(), address
         self.path.mkdir(exist_ok=True)
 
     def put(self, name: str, content: bytes) -> str:
@@ -61,7 +68,7 @@ class Folder:
             target.parent.mkdir(exist_ok=True)
             with replaced(target) as temporary:
                 temporary.write_bytes(content)
-        return f"/data/local-files/?d={quote(str(target.relative_to(self._root)))}"
+        return self._address + quote(str(target.relative_to(self._root)))
 
 
 class Bucket:
@@ -90,22 +97,6 @@ class Bucket:
         if not self._files.exists(path):
             self._files.pipe_file(path, content)
         return f"{self._scheme}://{path.lstrip('/')}"
-
-
-class Uploads:
-    """The project's own files on the server, one upload a picture; slower, but needs nothing set up."""
-
-    def __init__(self, studio: Studio) -> None:
-        """See what the project has."""
-        self._studio = studio
-        # The server puts eight digits and a hyphen before every name.
-        self._known = {address.rpartition("-")[2]: address for address in studio.uploads()}
-
-    def put(self, name: str, content: bytes) -> str:
-        """Upload the picture unless it is there."""
-        if name not in self._known:
-            self._known[name] = self._studio.upload(name, content)
-        return self._known[name]
 
 
 def bucket(address: str, kind: Literal["s3", "gcs"], studio: Studio) -> Bucket:

@@ -97,7 +97,8 @@ def _tasks(studio: Studio, since: str) -> Iterator[dict[str, Any]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} tasks read"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=None)
         for task in studio.tasks(since=since, annotations=True):
             progress.advance(bar)

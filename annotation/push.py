@@ -46,13 +46,14 @@ def parser() -> argparse.ArgumentParser:
         "--storage",
         choices=("local", "s3", "gcs", "server"),
         default="local",
-        help="where pictures go: a folder of the server's machine, a bucket, or uploaded (default: local)",
+        help="who shows the pictures: Label Studio from a folder or a bucket, or a web server (default: local)",
     )
     add(
         "--document-root",
         default=os.environ.get(DOCUMENT_ROOT, SERVED),
-        help="the server's document root, or s3://bucket/folder, gs://bucket/folder (default: %(default)s)",
+        help="the folder that the server shows, or s3://bucket/folder, gs://bucket/folder (default: %(default)s)",
     )
+    add("--address", default="", help="where your own web server shows the document root (storage server)")
     add("--batch", type=_count, default=100, help="tasks a request (default: %(default)s)")
     add("--show-verdict", action="store_true", help="show the judge's verdict, which anchors annotators")
     add("--round", type=int, choices=(1, 2), default=1, help="2: what the first round left open (default: 1)")

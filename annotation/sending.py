@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annotation import pictures
+from annotation.connection import address
 from annotation.dataset import Candidate, Dataset, locked, open_dataset
 from annotation.delivery import deliver, survey
 from annotation.gold import Gold, read_gold, store_gold, stored_gold
@@ -135,7 +136,7 @@ def _queue(
 def _place(arguments: argparse.Namespace, studio: Studio) -> pictures.Place:
     name, root = arguments.dataset.resolve().name, arguments.document_root
     if arguments.storage == "server":
-        return pictures.Uploads(studio)
+        return pictures.Folder(Path(root), name, f"{address(arguments.address, '--address')}/")
     if arguments.storage == "local":
         folder = pictures.Folder(Path(root), name)
         studio.serve_folder(str(folder.path), name)
@@ -154,4 +155,5 @@ def _progress() -> Progress:
     from rich.console import Console
     from rich.progress import Progress
 
-    return Progress(console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from annotation.connection import access_token, address, answering, refusal
+from annotation.connection import access_token, address, answering
 from annotation.dataset import AnnotationError
 
 if TYPE_CHECKING:
@@ -112,26 +112,6 @@ class Studio:
                 self._client.import_storage.local.create(
                     project=self.project_id, path=folder, title=title, use_blob_urls=True
                 )
-
-    def uploads(self) -> list[str]:
-        """Addresses of the files that were uploaded to the project."""
-        with answering(self.url):
-            return [f"/data/{file.file}" for file in self._client.files.list(self.project_id, all_=True)]
-
-    def upload(self, name: str, content: bytes) -> str:
-        """Store a file in the project without making a task of it; returns its address."""
-        # The SDK has no method for files, and its own client knows how to renew an access token.
-        request = self._client._client_wrapper.httpx_client.request
-        with answering(self.url):
-            answer = request(
-                f"api/projects/{self.project_id}/import",
-                method="POST",
-                params={"commit_to_project": "false"},
-                files={name: (name, content)},
-            )
-            if answer.status_code != 201:
-                raise refusal(self.url, answer.status_code, answer.json())
-            return f"/data/{self._client.files.get(answer.json()['file_upload_ids'][0]).file}"
 
     def buckets(self, kind: str) -> list[str]:
         """The buckets of the project's cloud storages; kind is `s3` or `gcs`."""

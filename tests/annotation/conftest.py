@@ -1,4 +1,4 @@
-"""One real Label Studio for all tests of a process; it takes half a minute to make its database."""
+"""One real Label Studio for all tests of a process; its environment is installed once and stays."""
 
 import os
 from collections.abc import Iterator
@@ -6,31 +6,35 @@ from pathlib import Path
 
 import pytest
 
+from annotation.environment import install
 from tests.labelstudio import Server
 
 ENVIRONMENT = "CROSSHARM_LABEL_STUDIO"
-"""Names the virtual environment of the server, if there is one outside the usual place."""
+"""Names the virtual environment of the server, if it shall not be where `python -m annotation serve` has it."""
+USUAL = Path(__file__).parents[2] / "datasets_out" / ".work" / "label-studio"
 
 
 @pytest.fixture(scope="session")
 def environment() -> Path:
-    """The server's virtual environment, installed if need be."""
-    return Path(os.environ[ENVIRONMENT])
+    """The server's virtual environment."""
+    path = Path(os.environ.get(ENVIRONMENT, USUAL)).resolve()
+    install(path)
+    return path
 
 
 @pytest.fixture(scope="session")
 def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that runs; a test that kills it must start it again."""
-    started = Server(environment, tmp_path_factory.mktemp("label-studio"))
+    made = Server(environment, tmp_path_factory.mktemp("label-studio"))
     try:
-        yield started.start()
+        yield made.start()
     finally:
-        started.kill()
+        made.kill()
 
 
 @pytest.fixture
 def token(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The owner's token, set in the environment."""
+    """The owner's personal access token, set in the environment as a user would."""
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", server.token)
     monkeypatch.setenv("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", str(server.document_root))
     return server.token

@@ -1,7 +1,6 @@
 import csv
 import hashlib
 import json
-import os
 import re
 import resource
 import shutil
@@ -9,19 +8,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from annotation.__main__ import main
+from annotation.dataset import locked
 from schemas.tables import adjudication_schema
 from tests.annotation.faults import another_service, losing_answers
 from tests.datasets import pair_id, rows, write_dataset
 from tests.labelstudio import Server
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("token")
 
 
 def _push(dataset: Path, server: Server, *more: str, project: str = "", url: str = "") -> int:
@@ -63,7 +66,7 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def test_pushing_twice_sends_every_pair_once_and_the_summary_adds_up(
-    server: Server, token: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _push(dataset, server, "--limit", "20") == 0
     first = _counts(capsys.readouterr().out)
@@ -80,7 +83,7 @@ def test_pushing_twice_sends_every_pair_once_and_the_summary_adds_up(
     assert second == {"in the project already": 20, "sent": 10, "in the dataset": 30}
 
 
-def test_the_uncertain_pairs_of_every_hazard_come_first(server: Server, token: str, dataset: Path) -> None:
+def test_the_uncertain_pairs_of_every_hazard_come_first(server: Server, dataset: Path) -> None:
     _push(dataset, server, "--limit", "3")
 
     first = set(_pairs(server, dataset.parent.name))
@@ -89,7 +92,7 @@ def test_the_uncertain_pairs_of_every_hazard_come_first(server: Server, token: s
 
 
 def test_an_annotator_sees_both_pictures_and_the_text_but_not_the_hazard(
-    server: Server, token: str, dataset: Path
+    server: Server, dataset: Path
 ) -> None:
     _push(dataset, server)
     (task, *_) = [t for t in server.tasks(dataset.parent.name) if t["data"]["pair_id"] == pair_id(7)]
@@ -104,25 +107,24 @@ def test_an_annotator_sees_both_pictures_and_the_text_but_not_the_hazard(
     assert task["meta"] == {"hazard": row["hazard"]}
 
 
-def test_pictures_can_be_uploaded_to_the_server_and_are_uploaded_once(
-    server: Server, token: str, dataset: Path
+def test_pictures_can_be_shown_by_a_web_server_of_ones_own(
+    server: Server, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _push(dataset, server, "--limit", "2", "--storage", "server")
-    with server.client() as owner:
-        project = owner.get(f"/api/tasks/{server.tasks(dataset.parent.name)[0]['id']}").json()["project"]
-        owner.delete(f"/api/projects/{project}/tasks/")
-        _push(dataset, server, "--limit", "2", "--storage", "server")
-        tasks = server.tasks(dataset.parent.name)
-        shown = [owner.get(task["data"]["composed"]).content for task in tasks]
-        uploads = owner.get(f"/api/projects/{project}/file-uploads", params={"all": "true"}).json()
+    (tmp_path / "shown").mkdir()
+    place = ["--storage", "server", "--document-root", str(tmp_path / "shown"), "--limit", "1"]
+    assert _push(dataset, server, *place) == 1
+    assert "--address '' is no address" in capsys.readouterr().err
 
-    expected = {row["id"]: row["composed"]["bytes"] for row in rows(30)}
-    assert shown == [expected[task["data"]["pair_id"]] for task in tasks]
-    assert len(uploads) == 4
+    assert _push(dataset, server, *place, "--address", "https://example.org/pictures") == 0
+
+    (task,) = server.tasks(tmp_path.name)
+    shown = task["data"]["image"].removeprefix("https://example.org/pictures/")
+    expected = {row["id"]: row["image"]["bytes"] for row in rows(30)}
+    assert (tmp_path / "shown" / shown).read_bytes() == expected[task["data"]["pair_id"]]
 
 
 def test_a_server_killed_in_the_middle_leaves_nothing_double_and_nothing_lost(
-    server: Server, token: str, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     dataset = write_dataset(tmp_path / "small", rows(200))
     process = _started(dataset, server, "--batch", "5")
@@ -143,7 +145,7 @@ def test_a_server_killed_in_the_middle_leaves_nothing_double_and_nothing_lost(
 
 
 def test_a_client_killed_in_the_middle_leaves_nothing_double_and_nothing_lost(
-    server: Server, token: str, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     dataset = write_dataset(tmp_path / "small", rows(100))
     with _started(dataset, server, "--batch", "2") as process:
@@ -155,7 +157,7 @@ def test_a_client_killed_in_the_middle_leaves_nothing_double_and_nothing_lost(
 
 
 def test_a_batch_whose_answer_is_lost_is_found_and_not_sent_again(
-    server: Server, token: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lost = iter([False, True])
 
@@ -172,7 +174,7 @@ def test_a_batch_whose_answer_is_lost_is_found_and_not_sent_again(
 
 
 def test_two_pushes_at_once_from_two_copies_of_a_dataset_leave_every_pair_once(
-    server: Server, token: str, dataset: Path
+    server: Server, dataset: Path
 ) -> None:
     copy = shutil.copytree(dataset, dataset.parent / "copy")
     _push(dataset, server, "--limit", "1")
@@ -186,12 +188,12 @@ def test_two_pushes_at_once_from_two_copies_of_a_dataset_leave_every_pair_once(
 
 
 def test_a_second_copy_of_a_task_goes_unless_it_is_annotated(
-    server: Server, token: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _push(dataset, server, "--limit", "3")
     with server.client() as owner:
         one, two, _ = server.tasks(dataset.parent.name)
-        number = owner.get(f"/api/tasks/{one['id']}").json()["project"]
+        number = server.number(dataset.parent.name)
         doubled = [{"data": task["data"], "meta": task["meta"]} for task in (one, two)]
         owner.post(f"/api/projects/{number}/import", json=doubled).raise_for_status()
         later = server.tasks(dataset.parent.name)[-1]
@@ -206,9 +208,7 @@ def test_a_second_copy_of_a_task_goes_unless_it_is_annotated(
     assert two["id"] not in kept
 
 
-def test_gold_is_mixed_in_and_the_server_never_learns_of_it(
-    server: Server, token: str, dataset: Path
-) -> None:
+def test_gold_is_mixed_in_and_the_server_never_learns_of_it(server: Server, dataset: Path) -> None:
     known = dataset.parent / "known.csv"
     with known.open("w", newline="") as file:
         csv.writer(file).writerows([("pair_id", "joint_harmful"), *((pair_id(n), "no") for n in range(6))])
@@ -225,7 +225,7 @@ def test_gold_is_mixed_in_and_the_server_never_learns_of_it(
     assert "gold" not in json.dumps([(task["data"], task["meta"]) for task in tasks])
 
 
-def test_the_second_round_sends_what_the_first_left_open(server: Server, token: str, dataset: Path) -> None:
+def test_the_second_round_sends_what_the_first_left_open(server: Server, dataset: Path) -> None:
     _push(dataset, server)
     statuses = {pair_id(1): "settled", pair_id(2): "tie", pair_id(3): "low_confidence"}
     decided = [
@@ -243,7 +243,7 @@ def test_the_second_round_sends_what_the_first_left_open(server: Server, token: 
 
 
 def test_a_dry_run_changes_nothing_on_the_server(
-    server: Server, token: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _push(dataset, server, "--dry-run", "--limit", "5") == 0
 
@@ -254,7 +254,7 @@ def test_a_dry_run_changes_nothing_on_the_server(
 
 
 def test_a_broken_picture_leaves_out_its_pair_and_is_reported(
-    server: Server, token: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pairs = rows(10)
     pairs[3]["image"]["bytes"] = None
@@ -270,9 +270,7 @@ def test_a_broken_picture_leaves_out_its_pair_and_is_reported(
     assert not {pair_id(3), pair_id(4)} & set(_pairs(server, tmp_path.name))
 
 
-def test_a_full_disk_is_one_line_and_a_second_push_completes(
-    server: Server, token: str, tmp_path: Path
-) -> None:
+def test_a_full_disk_is_one_line_and_a_second_push_completes(server: Server, tmp_path: Path) -> None:
     pairs = rows(6)
     pairs[2]["image"]["bytes"] += hashlib.sha512(b"").digest() * 4096
     dataset = write_dataset(tmp_path / "small", pairs)
@@ -292,6 +290,7 @@ def test_a_full_disk_is_one_line_and_a_second_push_completes(
             "--project",
             tmp_path.name,
         ],
+        check=False,
         cwd=ROOT,
         preexec_fn=small_files,
         capture_output=True,
@@ -315,7 +314,11 @@ def test_a_full_disk_is_one_line_and_a_second_push_completes(
     ],
 )
 def test_a_dataset_that_is_not_finished_is_refused(
-    change, said, server: Server, token: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+    change: Callable[[Path], Any],
+    said: str,
+    server: Server,
+    dataset: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     change(dataset)
 
@@ -343,17 +346,11 @@ def test_a_wrong_address_is_one_line(
     [("", "set LABEL_STUDIO_API_KEY"), ("f" * 40, "refused the token"), ("two words", "is not a token")],
 )
 def test_a_wrong_token_is_one_line_that_does_not_repeat_it(
-    wrong: str,
-    said: str,
-    server: Server,
-    token: str,
-    dataset: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    wrong: str, said: str, server: Server, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("LABEL_STUDIO_API_KEY", wrong)
-
-    assert _push(dataset, server) == 1
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LABEL_STUDIO_API_KEY", wrong)
+        assert _push(dataset, server) == 1
 
     complaint = capsys.readouterr().err
     assert said in complaint
@@ -362,7 +359,7 @@ def test_a_wrong_token_is_one_line_that_does_not_repeat_it(
 
 
 def test_a_project_of_another_configuration_is_refused(
-    server: Server, token: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = '<View><Text name="t" value="$text"/></View>'
     with server.client() as owner:
@@ -375,7 +372,7 @@ def test_a_project_of_another_configuration_is_refused(
 
 
 def test_a_folder_outside_the_document_root_is_refused(
-    server: Server, token: str, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _push(dataset, server, "--document-root", str(tmp_path)) == 1
     assert "must be a subdirectory of" in capsys.readouterr().err
@@ -384,7 +381,7 @@ def test_a_folder_outside_the_document_root_is_refused(
 
 
 def test_a_bucket_that_the_project_has_no_storage_for_is_refused(
-    server: Server, token: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _push(dataset, server, "--storage", "s3", "--document-root", "s3://mine/pairs") == 1
     assert "has no cloud storage for bucket 'mine'" in capsys.readouterr().err
@@ -403,26 +400,19 @@ def test_the_token_is_in_no_file_no_task_and_no_output(
     assert token not in json.dumps(server.tasks(dataset.parent.name))
 
 
-def test_a_personal_access_token_is_as_good(
-    server: Server, token: str, dataset: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_legacy_token_is_as_good_as_a_personal_one(
+    server: Server, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with server.client() as owner:
-        settings = {"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
-        owner.post("/api/jwt/settings", json=settings).raise_for_status()
-        personal = owner.post("/api/token/").raise_for_status().json()["token"]
-    monkeypatch.setenv("LABEL_STUDIO_API_KEY", personal)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", server.legacy_token)
 
     assert _push(dataset, server) == 0
     assert len(_pairs(server, dataset.parent.name)) == 30
 
 
 def test_only_one_push_or_pull_at_a_time_works_on_a_dataset(
-    server: Server, token: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from annotation.dataset import locked
-
     with locked(dataset):
         assert _push(dataset, server) == 1
 
     assert "another push or pull is at work" in capsys.readouterr().err
-    assert os.environ["LABEL_STUDIO_API_KEY"] == token
