@@ -1,181 +1,185 @@
-"""One annotation as Label Studio gives it, made into a record, or refused with a reason."""
+"""What annotators answered: read from a dataset folder and checked; one answer a person, pair and round."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
-import math
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotation.labelling import ANSWERS, HARMED, SEVERITIES
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from schemas.records import Annotation, Region
-from schemas.taxonomy import Taxonomy
+from schemas.tables import annotation_schema
 
-QUESTIONS = ("image_harmful", "text_harmful", "joint_harmful")
-DETAILS = ("hazard", "mechanism", "severity", "harmed", "rationale")
-"""What is asked only about a pair that is harmful."""
-_OTHER = ("region", "report", "reveal")
-_MOST_CHARACTERS = 10_000
-
-
-class RefusedAnnotationError(Exception):
-    """An annotation that cannot be used; the text says why, and quotes nothing of it but names of controls."""
-
-
-class Context(NamedTuple):
-    """What an annotation is read against."""
-
-    project: str
-    """The key of the project, by which its annotations get their ids."""
-    pairs: Collection[str]
-    """Ids of the pairs in the dataset."""
-    gold: Collection[str]
-    """Ids of the pairs whose answers are known."""
-    choices: Mapping[str, Collection[str]]
-    """Control to the answers it allows."""
-    salt: bytes
-    """Secret bytes that keep annotators' numbers from being guessed from their hashes."""
+FOLDER = "annotations"
+"""Where a dataset keeps what people said about it."""
+YES_NO = ("joint_harmful", "image_harmful", "text_harmful")
+"""The questions that are answered by one of `ANSWERS`, the one about the pair first."""
+ANSWERS = ("yes", "no", "unsure")
+KNOWABLE = (*YES_NO, "hazard")
+"""The questions whose answers `gold.parquet` may know."""
+_TEXTS = tuple(field.name for field in annotation_schema() if field.type == pa.string())
+_PAIR_COLUMNS = ["id", "hazard", "mechanism"]
 
 
-def choices(taxonomy: Taxonomy) -> dict[str, Collection[str]]:
-    """The answers that each control allows."""
-    return {
-        **dict.fromkeys(QUESTIONS, frozenset(ANSWERS)),
-        "hazard": frozenset(taxonomy.open_hazards()),
-        "mechanism": frozenset(taxonomy.mechanisms),
-        "severity": frozenset(SEVERITIES),
-        "harmed": frozenset(HARMED),
-    }
+class AnnotationsError(ValueError):
+    """The annotations of a dataset cannot be used; says which file, why, and what to do."""
 
 
-def annotation_id(project: str, number: int) -> str:
-    """The id of an annotation: sha256 (hex) of its project and its number on the server."""
-    return hashlib.sha256(f"{project}/{number}".encode()).hexdigest()
+class PairKey(NamedTuple):
+    """What the machine says a pair is about; a contrast partner has the hazard of its emergent pair."""
+
+    hazard: str
+    mechanism: str
 
 
-def annotator(salt: bytes, user: Any) -> str:
-    """A name that does not tell who it is without the salt: HMAC-SHA256 (hex) of the server's number of a user."""
-    return hmac.new(salt, str(user).encode(), hashlib.sha256).hexdigest()
+class Answers(NamedTuple):
+    """All that people said about the pairs of a dataset."""
+
+    annotations: list[Annotation]
+    """Of both rounds, skips included, sorted by pair, round and annotator; each annotator's last one."""
+    gold: dict[str, dict[str, str]]
+    """Pair id to question to the known answer; only pairs and questions that are known."""
+    pairs: dict[str, PairKey]
+    """Every pair of the dataset by its id."""
+    unknown: dict[str, int]
+    """Ids that are neither in the dataset nor gold, with how many annotations of each were left out."""
+    digest: str
+    """As of `inputs_digest`."""
+
+    def is_gold(self, annotation: Annotation) -> bool:
+        """Whether an annotation was made to measure the annotator, on a pair whose answers are known."""
+        return annotation.gold or annotation.pair_id in self.gold
+
+    def of_dataset(self, round: int | None = None) -> list[Annotation]:
+        """The annotations of the dataset's pairs that are no skips, of one round or of all."""
+        return [
+            one
+            for one in self.annotations
+            if one.pair_id in self.pairs and not one.skipped and round in (None, one.round)
+        ]
 
 
-def read(task: Mapping[str, Any], given: Mapping[str, Any], context: Context) -> Annotation:
-    """Make a record of an annotation.
-
-    Args:
-        task: The task's `data`.
-        given: The annotation as `GET /api/tasks` has it.
-        context: What it is read against.
+def read_answers(dataset: Path) -> Answers:
+    """Read annotations, gold answers and pair ids of a dataset folder.
 
     Raises:
-        RefusedAnnotationError: It is of another dataset or another configuration, incomplete, or reported.
+        AnnotationsError: The folder is no dataset, nothing was pulled yet, or a file cannot be used.
     """
-    pair = task.get("pair_id")
-    if not isinstance(pair, str) or pair not in context.pairs:
-        raise RefusedAnnotationError("the dataset has no such pair")
-    round_number = task.get("round")
-    if round_number not in (1, 2):
-        raise RefusedAnnotationError("the task has no round, so push did not make it")
-    skipped = bool(given.get("was_cancelled"))
-    answers = _no_answers() if skipped else _answers(given.get("result"), context.choices)
-    return Annotation(
-        id=annotation_id(context.project, given["id"]),
-        pair_id=pair,
-        annotator=annotator(context.salt, _user(given.get("completed_by"))),
-        round=round_number,
-        gold=pair in context.gold and round_number == 1,
-        skipped=skipped,
-        **answers,
-        seconds=_seconds(given.get("lead_time")),
-        guideline=str(task.get("guideline", "")),
-        updated=_utc(given.get("updated_at")),
+    pairs = read_pairs(dataset)
+    gold = _read_gold(dataset / FOLDER / "gold.parquet")
+    everything = _latest(_read_annotations(dataset))
+    unknown = Counter(
+        one.pair_id for one in everything if not (one.pair_id in pairs or one.pair_id in gold or one.gold)
+    )
+    known = [one for one in everything if one.pair_id not in unknown]
+    return Answers(known, gold, pairs, dict(sorted(unknown.items())), inputs_digest(dataset))
+
+
+def read_pairs(dataset: Path) -> dict[str, PairKey]:
+    """The pairs of a dataset by id; AnnotationsError if the folder holds none."""
+    files = sorted((dataset / "data").glob("*.parquet"))
+    if not files:
+        raise AnnotationsError(f"{dataset} is not a dataset: there is no Parquet file in {dataset / 'data'}")
+    pairs: dict[str, PairKey] = {}
+    for path in files:
+        for row in pq.read_table(path, columns=_PAIR_COLUMNS).to_pylist():
+            pairs[row["id"]] = PairKey(row["hazard"] or "", row["mechanism"] or "")
+    return pairs
+
+
+def inputs_digest(dataset: Path) -> str:
+    """A sha256 (hex) over the files that an adjudication is made from: annotations and gold answers."""
+    digest = hashlib.sha256()
+    for name in ("annotations.parquet", "gold.parquet"):
+        path = dataset / FOLDER / name
+        digest.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
+    return digest.hexdigest()
+
+
+def unknown_notice(answers: Answers) -> str:
+    """One line on the annotations that were left out, or an empty string; at most five ids are named."""
+    if not answers.unknown:
+        return ""
+    count, shown = sum(answers.unknown.values()), [id[:16] for id in answers.unknown][:5]
+    more = f" and {len(answers.unknown) - 5} more" if len(answers.unknown) > 5 else ""
+    return (
+        f"left out: {count} annotations of {len(answers.unknown)} pairs that are not in the dataset: "
+        f"{', '.join(shown)}{more}"
     )
 
 
-def _answers(result: Any, allowed: Mapping[str, Collection[str]]) -> dict[str, Any]:
-    values = _values(result)
-    if "report" in values:
-        raise RefusedAnnotationError("reported: the annotator says that this pair should not be here")
-    asked = (*QUESTIONS, *DETAILS) if values.get("joint_harmful") == "yes" else QUESTIONS
-    answers = _no_answers()
-    for name in asked:
-        answers[name] = _answer(name, values.get(name, ""), allowed)
-    answers["severity"] = int(answers["severity"])
-    answers["region"] = values.get("region")
-    return answers
+def _read_annotations(dataset: Path) -> list[Annotation]:
+    path = dataset / FOLDER / "annotations.parquet"
+    pull = f"bring them in with `python -m annotation pull {dataset}`"
+    if not path.is_file():
+        raise AnnotationsError(f"{path} is missing: there are no annotations yet; {pull}")
+    rows = _read_columns(path, annotation_schema()).to_pylist()
+    if not rows:
+        raise AnnotationsError(f"{path} is empty: there are no annotations yet; {pull}")
+    return [_annotation(row, path) for row in rows]
 
 
-def _answer(name: str, value: str, allowed: Mapping[str, Collection[str]]) -> str:
-    if not value:
-        raise RefusedAnnotationError(f"{name} is missing")
-    if name in allowed and value not in allowed[name]:
-        raise RefusedAnnotationError(f"{name} has an answer that is not among its choices")
-    return value
-
-
-def _values(result: Any) -> dict[str, Any]:
-    """Control to its answer; of several regions the first one drawn."""
-    if not isinstance(result, list):
-        raise RefusedAnnotationError("its result is no list")
-    values: dict[str, Any] = {}
-    for item in result:
-        name = item.get("from_name") if isinstance(item, dict) else None
-        if name not in (*QUESTIONS, *DETAILS, *_OTHER):
-            raise RefusedAnnotationError("it has a control that is not in the labelling configuration")
-        if name in values and name != "region":
-            raise RefusedAnnotationError(f"{name} is answered twice")
-        values.setdefault(name, _value(name, item.get("value")))
-    return values
-
-
-def _value(name: str, value: Any) -> Any:
+def _read_columns(path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        if name == "region":
-            return _region(value)
-        if name == "rationale":
-            given = value["text"]
-            answer = given.strip() if isinstance(given, str) else " ".join(given).strip()
-        else:
-            (answer,) = value["choices"]
-            answer = answer.strip()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RefusedAnnotationError(f"{name} is malformed") from error
-    if len(answer) > _MOST_CHARACTERS:
-        raise RefusedAnnotationError(f"{name} is longer than {_MOST_CHARACTERS:,} characters")
-    return answer
+        table = pq.read_table(path)
+        missing = [name for name in schema.names if name not in table.schema.names]
+        if missing:
+            raise AnnotationsError(f"{path} lacks the columns {', '.join(missing)}")
+        return table.select(schema.names).cast(schema)
+    except pa.ArrowException as error:
+        raise AnnotationsError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _region(value: Mapping[str, Any]) -> Region:
-    """Per cent to shares, cut to the picture; a rotated rectangle is taken as if it were upright."""
-    left, top, width, height = (float(value[key]) / 100 for key in ("x", "y", "width", "height"))
-    x, right = (min(max(edge, 0.0), 1.0) for edge in (left, left + width))
-    y, bottom = (min(max(edge, 0.0), 1.0) for edge in (top, top + height))
-    if not (right > x and bottom > y):
-        raise ValueError("it is empty")
-    return Region(round(x, 6), round(y, 6), round(right - x, 6), round(bottom - y, 6))
+def _annotation(row: dict[str, Any], path: Path) -> Annotation:
+    """One row, with empty strings and zeros for what is null."""
+    given = {name: row[name] or "" for name in _TEXTS}
+    region = Region(**row["region"]) if row["region"] else None
+    made = Annotation(
+        **given,
+        round=row["round"] or 1,
+        gold=bool(row["gold"]),
+        skipped=bool(row["skipped"]),
+        severity=row["severity"] or 0,
+        region=region,
+        seconds=row["seconds"] or 0.0,
+    )
+    for question in YES_NO:
+        answer = getattr(made, question)
+        if answer and answer not in ANSWERS:
+            raise AnnotationsError(
+                f"{path}: annotation {made.id} answers {question} with {answer!r}, not yes, no or unsure"
+            )
+    return made
 
 
-def _no_answers() -> dict[str, Any]:
-    return {**dict.fromkeys((*QUESTIONS, *DETAILS), ""), "severity": 0, "region": None}
+def _latest(annotations: Iterable[Annotation]) -> list[Annotation]:
+    """The last annotation of each annotator on a pair in a round: who submits again has changed their mind."""
+    last: dict[tuple[str, int, str], Annotation] = {}
+    for one in sorted(annotations, key=lambda one: (one.updated, one.id)):
+        last[one.pair_id, one.round, one.annotator] = one
+    return [last[key] for key in sorted(last)]
 
 
-def _user(completed_by: Any) -> Any:
-    user = completed_by.get("id") if isinstance(completed_by, Mapping) else completed_by
-    if user is None:
-        raise RefusedAnnotationError("it has no annotator")
-    return user
-
-
-def _seconds(lead_time: Any) -> float:
-    """The lead time; 0 where the server has none, as for annotations that were imported."""
-    if lead_time is not None and not (isinstance(lead_time, int | float) and 0 <= lead_time < math.inf):
-        raise RefusedAnnotationError("its lead time is no number of seconds")
-    return round(float(lead_time or 0), 3)
-
-
-def _utc(moment: Any) -> str:
+def _read_gold(path: Path) -> dict[str, dict[str, str]]:
+    if not path.is_file():
+        return {}
     try:
-        return datetime.fromisoformat(str(moment)).astimezone(UTC).isoformat(timespec="microseconds")
-    except ValueError:
-        raise RefusedAnnotationError("it has no date") from None
+        table = pq.read_table(path)
+    except pa.ArrowException as error:
+        raise AnnotationsError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    missing = {"pair_id", "joint_harmful"} - set(table.schema.names)
+    if missing:
+        raise AnnotationsError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    return {row["pair_id"]: _known(row, path) for row in table.to_pylist()}
+
+
+def _known(row: dict[str, Any], path: Path) -> dict[str, str]:
+    known = {question: row[question] for question in KNOWABLE if row.get(question)}
+    for question in YES_NO:
+        if known.get(question, "no") not in ("yes", "no"):
+            raise AnnotationsError(f"{path}: {question} of pair {row['pair_id']} is neither yes nor no")
+    return known

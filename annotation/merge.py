@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from annotation.answers import Context, RefusedAnnotationError, annotation_id, read
+from annotation.submission import Context, RefusedAnnotationError, annotation_id, read
 from annotation.store import Rejected, Seen, Store
 
 

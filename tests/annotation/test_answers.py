@@ -1,125 +1,102 @@
-from typing import Any
+"""Annotations are read as they are, each person's last word, and unusable files are refused in one line."""
 
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from annotation.answers import Context, RefusedAnnotationError, annotator, choices, read
-from schemas.records import Annotation, Region
-from schemas.taxonomy import load_taxonomy
+from annotation.answers import AnnotationsError, inputs_digest, read_answers, unknown_notice
+from schemas.records import Region
+from schemas.tables import annotation_schema
+from tests.planted import annotation, pair_id, skip, write_annotations, write_gold
 
-TASK = {"pair_id": "pair", "round": 1, "guideline": "1"}
-CONTEXT = Context("1/today", {"pair"}, {"pair"}, choices(load_taxonomy()), b"s" * 32)
-HARMFUL = {
-    "image_harmful": "no",
-    "text_harmful": "unsure",
-    "joint_harmful": "yes",
-    "hazard": "phy",
-    "mechanism": next(iter(load_taxonomy().mechanisms)),
-    "severity": "3",
-    "harmed": "child",
-    "rationale": "The picture shows a bath, and the text praises a toaster.",
-}
-LETTERS = st.text("ab é", max_size=8)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | LETTERS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(LETTERS, inner, max_size=3),
-    max_leaves=8,
-)
-VALUE = JSON | st.fixed_dictionaries({"choices": st.lists(st.sampled_from(["yes", "no", "phy", "3"]) | JSON)})
-ITEM = st.fixed_dictionaries(
-    {"from_name": st.sampled_from([*HARMFUL, "region", "report", "other"]), "value": VALUE}
-)
+PAIR = pair_id(0, "emergent")
 
 
-def _item(name: str, answer: str) -> dict[str, Any]:
-    value = {"text": [answer]} if name == "rationale" else {"choices": [answer]}
-    return {"from_name": name, "to_name": "image", "type": "choices", "value": value}
+def test_what_was_written_is_read(dataset: Path) -> None:
+    made = annotation(PAIR, "a", "yes", region=Region(0.1, 0.2, 0.3, 0.4))
+    write_annotations(dataset, [made])
+    assert read_answers(dataset).annotations == [made]
 
 
-def _given(answers: dict[str, str], *more: Any, **fields: Any) -> dict[str, Any]:
-    result = [*(_item(name, answer) for name, answer in answers.items()), *more]
-    return {
-        "id": 5,
-        "result": result,
-        "was_cancelled": False,
-        "completed_by": 7,
-        "lead_time": 12.3456,
-        "updated_at": "2026-03-01T10:00:00.5+02:00",
-    } | fields
+def test_who_answers_twice_has_changed_their_mind(dataset: Path) -> None:
+    late = annotation(PAIR, "a", "no", updated="2026-02-01T00:00:00Z")
+    write_annotations(dataset, [annotation(PAIR, "a", "yes"), late, annotation(PAIR, "a", "yes", round=2)])
+    assert [(one.round, one.joint_harmful) for one in read_answers(dataset).annotations] == [
+        (1, "no"),
+        (2, "yes"),
+    ]
 
 
-def _region(**value: float) -> dict[str, Any]:
-    return {
-        "from_name": "region",
-        "value": {"x": 50, "y": 25, "width": 25, "height": 50, "rotation": 0} | value,
+def test_skips_and_the_other_round_are_no_answers(dataset: Path) -> None:
+    write_annotations(dataset, [skip(PAIR, "a"), annotation(PAIR, "b"), annotation(PAIR, "b", round=2)])
+    assert len(read_answers(dataset).of_dataset(1)) == 1
+
+
+def test_pairs_that_are_nowhere_are_listed_and_gold_ones_are_not(dataset: Path) -> None:
+    write_gold(dataset, {"g" * 64: "yes"})
+    write_annotations(dataset, [annotation(id * 64, "a") for id in "fg"] + [annotation(PAIR, "a")])
+    answers = read_answers(dataset)
+    assert answers.unknown == {"f" * 64: 1}
+    assert "f" * 16 in unknown_notice(answers)
+    assert len(answers.annotations) == 2
+
+
+def test_a_changed_answer_changes_the_digest(dataset: Path) -> None:
+    write_annotations(dataset, [annotation(PAIR, "a", "yes")])
+    before = inputs_digest(dataset)
+    write_annotations(dataset, [annotation(PAIR, "a", "no")])
+    assert inputs_digest(dataset) != before
+
+
+def test_a_folder_without_pairs_is_no_dataset(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationsError, match="is not a dataset"):
+        read_answers(tmp_path)
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_without_annotations_it_says_to_pull(written: bool, dataset: Path) -> None:
+    if written:
+        write_annotations(dataset, [])
+    with pytest.raises(AnnotationsError, match="annotation pull"):
+        read_answers(dataset)
+
+
+def test_an_answer_that_is_none_is_refused(dataset: Path) -> None:
+    write_annotations(dataset, [annotation(PAIR, "a", "maybe")])
+    with pytest.raises(AnnotationsError, match="'maybe'"):
+        read_answers(dataset)
+
+
+def test_a_file_that_lacks_a_column_is_refused(dataset: Path) -> None:
+    path = write_annotations(dataset, [annotation(PAIR, "a")])
+    pq.write_table(pq.read_table(path).drop_columns(["severity"]), path)
+    with pytest.raises(AnnotationsError, match="lacks the columns severity"):
+        read_answers(dataset)
+
+
+def test_a_file_that_is_no_parquet_is_refused(dataset: Path) -> None:
+    write_annotations(dataset, []).write_bytes(b"not a table")
+    with pytest.raises(AnnotationsError, match="cannot be read"):
+        read_answers(dataset)
+
+
+def test_gold_answers_are_yes_or_no(dataset: Path) -> None:
+    write_annotations(dataset, [annotation(PAIR, "a")])
+    write_gold(dataset, {PAIR: "perhaps"})
+    with pytest.raises(AnnotationsError, match="neither yes nor no"):
+        read_answers(dataset)
+
+
+def test_nulls_are_read_as_nothing(dataset: Path) -> None:
+    path = write_annotations(dataset, [])
+    empty = dict.fromkeys(annotation_schema().names) | {
+        "id": "1",
+        "pair_id": PAIR,
+        "annotator": "a",
+        "round": 1,
     }
-
-
-def test_a_harmful_pair_carries_every_answer() -> None:
-    found = read(TASK, _given(HARMFUL, _region()), CONTEXT)
-
-    assert found._asdict().items() >= (HARMFUL | {"severity": 3}).items()
-    assert found.region == Region(0.5, 0.25, 0.25, 0.5)
-    assert (found.seconds, found.updated) == (12.346, "2026-03-01T08:00:00.500000+00:00")
-    assert (found.pair_id, found.round, found.gold, found.guideline) == ("pair", 1, True, "1")
-
-
-def test_what_is_asked_about_harmful_pairs_only_is_dropped_for_others() -> None:
-    found = read(TASK, _given({**HARMFUL, "joint_harmful": "no"}), CONTEXT)
-
-    assert (found.hazard, found.severity, found.rationale) == ("", 0, "")
-
-
-def test_a_skip_has_no_answers_but_its_time() -> None:
-    found = read(TASK, _given(HARMFUL, was_cancelled=True), CONTEXT)
-
-    assert (found.skipped, found.joint_harmful, found.hazard, found.seconds) == (True, "", "", 12.346)
-
-
-def test_a_region_that_reaches_beyond_the_picture_is_cut() -> None:
-    found = read(TASK, _given(HARMFUL, _region(x=90, width=30)), CONTEXT)
-
-    assert found.region == Region(0.9, 0.25, 0.1, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("task", "given", "reason"),
-    [
-        (TASK | {"pair_id": "other"}, _given(HARMFUL), "the dataset has no such pair"),
-        (TASK | {"pair_id": ["pair"]}, _given(HARMFUL), "the dataset has no such pair"),
-        (TASK | {"round": 3}, _given(HARMFUL), "the task has no round, so push did not make it"),
-        (TASK, _given(HARMFUL | {"rationale": " "}), "rationale is missing"),
-        (TASK, _given({"image_harmful": "no"}), "text_harmful is missing"),
-        (TASK, _given(HARMFUL | {"hazard": "cse"}), "hazard has an answer that is not among its choices"),
-        (TASK, _given(HARMFUL | {"severity": "5"}), "severity has an answer that is not among its choices"),
-        (TASK, _given(HARMFUL, _item("sentiment", "x")), "it has a control that is not in the"),
-        (TASK, _given(HARMFUL, _item("hazard", "prv")), "hazard is answered twice"),
-        (TASK, _given({"report": "report"}), "reported: "),
-        (TASK, _given(HARMFUL, _region(x=200)), "region is malformed"),
-        (TASK, _given(HARMFUL, result={"a": 1}), "its result is no list"),
-        (TASK, _given(HARMFUL, completed_by=None), "it has no annotator"),
-        (TASK, _given(HARMFUL, lead_time="long"), "its lead time is no number of seconds"),
-        (TASK, _given(HARMFUL, updated_at=None), "it has no date"),
-    ],
-)
-def test_what_cannot_be_used_is_refused_with_a_reason(
-    task: dict[str, Any], given: dict[str, Any], reason: str
-) -> None:
-    with pytest.raises(RefusedAnnotationError, match=reason):
-        read(task, given, CONTEXT)
-
-
-@given(st.lists(ITEM, max_size=6))
-def test_whatever_the_server_sends_is_read_or_refused(result: list[Any]) -> None:
-    try:
-        found = read(TASK, _given({}, *result), CONTEXT)
-    except RefusedAnnotationError:
-        return
-    assert isinstance(found, Annotation)
-
-
-def test_an_annotators_name_depends_on_the_salt_and_does_not_hold_the_number() -> None:
-    assert annotator(b"a" * 32, 7) != annotator(b"b" * 32, 7)
-    assert annotator(b"a" * 32, {"id": 7, "email": "a@example.org"}["id"]) == annotator(b"a" * 32, 7)
-    assert len(annotator(b"a" * 32, 7)) == 64
+    pq.write_table(pa.Table.from_pylist([empty | {"skipped": True}], annotation_schema()), path)
+    (read,) = read_answers(dataset).annotations
+    assert (read.hazard, read.severity, read.region, read.gold) == ("", 0, None, False)
