@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ class Serving:
     def __init__(self, data: Path, environment: Path, *options: str) -> None:
         """Start it, as a leader of a process group of its own."""
         self.data = data
-        self.said = data.with_name(f"{data.name}.said")
+        self.said = Path(tempfile.mkstemp(prefix="said-", dir=data.parent)[1])
         command = [sys.executable, "-m", "annotation", "serve", f"--data-dir={data}"]
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(
