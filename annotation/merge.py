@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from annotation.answers import Context, RefusedAnnotationError, annotation_id, read
 from annotation.store import Rejected, Seen, Store
+from annotation.submitted import Context, RefusedAnnotationError, annotation_id, read
 
 
 class News(NamedTuple):

@@ -16,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotation.answers import Context, annotation_id, choices
 from annotation.dataset import AnnotationError, Dataset, locked, open_dataset
 from annotation.merge import News, merge
 from annotation.store import REJECTED, Seen, Store, load, salt, save
+from annotation.submitted import Context, annotation_id, choices
 
 if TYPE_CHECKING:
     from annotation.studio import Studio

@@ -75,7 +75,8 @@ def _push(dataset: Dataset, studio: Studio | None, arguments: argparse.Namespace
     plan = _queue(dataset, {copy.pair for copy in before}, gold, arguments)
     if studio is None or arguments.dry_run:
         return Outcome(len(dataset.pairs), plan, {}, 0)
-    store_gold(dataset.folder, gold)
+    if gold:
+        store_gold(dataset.folder, gold)
     with _progress() as progress:
         shown, broken = _pictures(dataset, plan.send, _place(arguments, studio), progress)
         tasks = [
