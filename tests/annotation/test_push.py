@@ -332,7 +332,11 @@ def test_a_wrong_address_is_one_line(
 ) -> None:
     with another_service() as other:
         said = {other: "does not answer like Label Studio", "http://127.0.0.1:9": "nothing answers at"}
-        said |= {"localhost:8080": "is no address", f"http://u:{token}@127.0.0.1:9": "must hold no secrets"}
+        said |= {
+            "localhost:8080": "is no address",
+            "http://[": "is no address",
+            f"http://u:{token}@127.0.0.1:9": "must hold no secrets",
+        }
         for url, expected in said.items():
             assert _push(dataset, server, url=url) == 1
             complaint = capsys.readouterr().err
