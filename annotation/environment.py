@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
+from annotation.dataset import AnnotationError
+
 STAMP = ".installed"
 """Holds the digest of the requirements that the environment was made from, once it is complete."""
 
 
-class InstallationError(Exception):
+class InstallationError(AnnotationError):
     """The environment could not be made; the text is the whole message."""
 
 

@@ -195,7 +195,7 @@ def _rationale(parent: ET.Element) -> None:
         },
     )
     ET.SubElement(
-        parent, "Header", value="If you like: draw a box round what matters in the picture.", size="5"
+        parent, "Header", value="If you like, draw a box round what matters in the picture.", size="6"
     )
     ET.SubElement(parent, "Rectangle", name="region", toName="image", strokeWidth="3")
 

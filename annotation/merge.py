@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from annotation.store import Rejected, Seen, Store
-from annotation.submitted import Context, RefusedAnnotationError, annotation_id, read
+from annotation.submission import Context, RefusedAnnotationError, annotation_id, read
 
 
 class News(NamedTuple):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from annotation.dataset import AnnotationError, Dataset, locked, open_dataset
 from annotation.merge import News, merge
 from annotation.store import REJECTED, Seen, Store, load, salt, save
-from annotation.submitted import Context, annotation_id, choices
+from annotation.submission import Context, annotation_id, choices
 
 if TYPE_CHECKING:
     from annotation.studio import Studio

@@ -17,20 +17,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from annotation.dataset import AnnotationError
 from annotation.server.crossharm.limits import Limits, format_limits, read_limits
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from annotation.project import Project
     from annotation.server_process import DataFolder, Settings
+    from annotation.studio import Studio
 
 PASSWORD = "CROSSHARM_ADMIN_PASSWORD"
 POSTGRES = "CROSSHARM_POSTGRES_URL"
-
-
-class UsageError(Exception):
-    """Something the user can put right; the text is the whole message."""
+DAILY_CAP = 100
+"""Pairs a day in a new data folder."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +46,12 @@ def parser() -> argparse.ArgumentParser:
     add("--dataset", type=Path, nargs="+", default=[], help="datasets to make a project for")
     add("--overlap", type=int, default=2, help="annotators a pair in new projects (default: %(default)s)")
     add("--show-verdict", action="store_true", help="show the judge's verdict, which anchors annotators")
-    add("--daily-cap", type=int, metavar="N", help="pairs an annotator may see in a day; 0 is no limit")
+    add(
+        "--daily-cap",
+        type=int,
+        metavar="N",
+        help=f"pairs a day and annotator; 0 is no limit (at first: {DAILY_CAP})",
+    )
     add(
         "--opt-out",
         action="append",
@@ -72,9 +76,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until interrupted; 0 after Ctrl-C, 1 with one line of explanation if it could not."""
     arguments = parser().parse_args(argv)
-    from annotation.environment import InstallationError
-    from annotation.project import WrongProjectError
-    from annotation.server_process import ServerError, make_data_folder
+    from annotation.server_process import make_data_folder
 
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -84,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         return 0
-    except (UsageError, InstallationError, ServerError, WrongProjectError, OSError) as error:
+    except (AnnotationError, OSError) as error:
         sys.stderr.write(f"crossharm: {error}\n")
         return 1
     return 0
@@ -99,21 +101,21 @@ def changed_limits(limits: Limits, daily_cap: int | None, opt_outs: Sequence[str
         opt_outs: `name@example.org:ssh,phy`; it replaces what this annotator opted out of before.
 
     Raises:
-        UsageError: Not of this form, or no open hazard.
+        AnnotationError: Not of this form, or no open hazard.
     """
     people = dict(limits.opt_outs)
     for text in opt_outs:
         email, _, hazards = text.strip().rpartition(":")
         people[_email(email, text)] = _hazards(hazards)
     if daily_cap is not None and daily_cap < 0:
-        raise UsageError(f"--daily-cap {daily_cap} is below 0")
+        raise AnnotationError(f"--daily-cap {daily_cap} is below 0")
     cap = limits.daily_cap if daily_cap is None else daily_cap
     return Limits(cap, tuple(sorted((email, hazards) for email, hazards in people.items() if hazards)))
 
 
 def _email(email: str, text: str) -> str:
     if "@" not in email:
-        raise UsageError(f"--opt-out {text!r} is not like name@example.org:ssh,phy")
+        raise AnnotationError(f"--opt-out {text!r} is not like name@example.org:ssh,phy")
     return email.strip().lower()
 
 
@@ -123,7 +125,9 @@ def _hazards(text: str) -> frozenset[str]:
     hazards = frozenset(hazard.strip() for hazard in text.split(",") if hazard.strip())
     known = load_taxonomy().open_hazards()
     if unknown := hazards - set(known):
-        raise UsageError(f"--opt-out: no hazard {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+        raise AnnotationError(
+            f"--opt-out: no hazard {', '.join(sorted(unknown))}; there are {', '.join(known)}"
+        )
     return hazards
 
 
@@ -157,7 +161,7 @@ def _settings(data: DataFolder, arguments: argparse.Namespace) -> Settings:
 
     address = os.environ.get(arguments.postgres, "") if arguments.postgres else ""
     if arguments.postgres and not address:
-        raise UsageError(f"--postgres: the environment variable {arguments.postgres} is not set")
+        raise AnnotationError(f"--postgres: the environment variable {arguments.postgres} is not set")
     password = admin_password(data, os.environ.get(PASSWORD))
     settings = Settings(data, arguments.environment.resolve(), password, arguments.legacy_tokens, address)
     settings.variables()
@@ -166,9 +170,9 @@ def _settings(data: DataFolder, arguments: argparse.Namespace) -> Settings:
 
 def _write_limits(data: DataFolder, arguments: argparse.Namespace) -> None:
     try:
-        before = read_limits(data.limits) if data.limits.exists() else Limits()
+        before = read_limits(data.limits) if data.limits.exists() else Limits(DAILY_CAP)
     except ValueError as error:
-        raise UsageError(f"{data.limits} is damaged: {error}") from error
+        raise AnnotationError(f"{data.limits} is damaged: {error}") from error
     limits = changed_limits(before, arguments.daily_cap, arguments.opt_out)
     temporary = data.limits.with_suffix(".part")
     temporary.write_text(format_limits(limits), encoding="utf-8")
@@ -179,7 +183,7 @@ def _port(wanted: int) -> int:
     from annotation.server_process import free_port, is_taken
 
     if wanted and is_taken(wanted):
-        raise UsageError(f"port {wanted} is taken; choose another with --port, or leave it out")
+        raise AnnotationError(f"port {wanted} is taken; choose another with --port, or leave it out")
     return wanted or free_port()
 
 
@@ -214,23 +218,26 @@ def _prepare(settings: Settings, console: Console) -> str:
         return prepare(settings, heard)
 
 
-def _projects(url: str, data: DataFolder, arguments: argparse.Namespace) -> list[Project]:
+def _projects(url: str, data: DataFolder, arguments: argparse.Namespace) -> list[Studio]:
+    """The project of every dataset, made if need be, and refused if it is of another configuration."""
+    from annotation.connection import TOKEN
     from annotation.labelling import project_settings
-    from annotation.project import ensure_project
+    from annotation.studio import connect, require_configuration
     from schemas.taxonomy import load_taxonomy
 
-    token = data.token.read_text(encoding="utf-8").strip()
-    names = [path.resolve().name for path in arguments.dataset]
-    return [
-        ensure_project(
-            url, token, project_settings(load_taxonomy(), name, arguments.overlap, arguments.show_verdict)
-        )
-        for name in names
-    ]
+    os.environ[TOKEN] = data.token.read_text(encoding="utf-8").strip()
+    projects = []
+    for path in arguments.dataset:
+        name, verdict = path.resolve().name, arguments.show_verdict
+        settings = project_settings(load_taxonomy(), name, arguments.overlap, verdict)
+        project = connect(url, settings["title"], settings)
+        require_configuration(project, settings["label_config"])
+        projects.append(project)
+    return projects
 
 
 def _announce(
-    data: DataFolder, url: str, invitation: str, projects: Sequence[Project], arguments: argparse.Namespace
+    data: DataFolder, url: str, invitation: str, projects: Sequence[Studio], arguments: argparse.Namespace
 ) -> None:
     """Say where everything is, and what to do next."""
     import webbrowser
@@ -244,7 +251,7 @@ def _announce(
     say(f"Admin:      {ADMIN}, password in {_where(data)}")
     say(f"Invitation: {_invitation(url, invitation, projects)}")
     for project, path in zip(projects, arguments.dataset, strict=True):
-        say(f"Project {project.number}:  {project.title}{' (new)' if project.new else ''}. Send its pairs:")
+        say(f"Project {project.project_id}:  {project.title}. Send its pairs:")
         say(
             f"  LABEL_STUDIO_API_KEY=$(cat {data.token}) python -m annotation push {path} --url {url} "
             f'--project "{project.title}" --document-root {data.pictures}'
@@ -258,12 +265,12 @@ def _where(data: DataFolder) -> str:
     return f"${PASSWORD}" if os.environ.get(PASSWORD) else str(data.password)
 
 
-def _invitation(url: str, invitation: str, projects: Sequence[Project]) -> str:
+def _invitation(url: str, invitation: str, projects: Sequence[Studio]) -> str:
     """The link to sign up by; with one project it leads straight to its first task."""
     link = f"{url}/user/signup/?token={invitation}"
     if len(projects) != 1:
         return link
-    return f"{link}&next=/projects/{projects[0].number}/data%3Flabeling%3D1"
+    return f"{link}&next=/projects/{projects[0].project_id}/data%3Flabeling%3D1"
 
 
 def _wait(process: subprocess.Popen[bytes], data: DataFolder) -> None:
@@ -284,7 +291,7 @@ def _alone(data: DataFolder) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(f"{data.path} is served already{_at(data)}") from None
+            raise AnnotationError(f"{data.path} is served already{_at(data)}") from None
         yield
 
 

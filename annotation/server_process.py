@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from annotation.dataset import AnnotationError
 from annotation.environment import server_python
 
 HOST = "127.0.0.1"
@@ -27,7 +28,7 @@ _PLUGIN = Path(__file__).parent / "server"
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT")
 
 
-class ServerError(Exception):
+class ServerError(AnnotationError):
     """The server could not be prepared or started; the text is the whole message."""
 
 

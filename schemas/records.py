@@ -183,9 +183,9 @@ class Adjudication(NamedTuple):
     confidence: float
     """Probability, in [0, 1], of `joint_harmful` by the method."""
     agreement: float
-    """Share of the votes on `joint_harmful`, unsure ones included, that are the commonest one."""
+    """Share of the first round's votes on `joint_harmful`, unsure ones included, that are the commonest one."""
     votes: tuple[tuple[str, str, str, str], ...]
-    """(annotator, image_harmful, text_harmful, joint_harmful), sorted by annotator."""
+    """(annotator, image_harmful, text_harmful, joint_harmful) of both rounds, sorted by annotator."""
     rationale: str
     """The preferred one of `rationales`: of an annotator who agrees with the adjudicated answers."""
     rationales: tuple[str, ...]

@@ -12,6 +12,8 @@ LABELS = ("benign", "harmful")
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _SCREENING = pa.list_(pa.struct([("member", pa.string()), ("p", pa.float32())]))
+_VOTE = pa.struct([pa.field(name, pa.string()) for name in ("annotator", "image", "text", "joint")])
+_CLASS_COLUMNS = ("label", "machine_label", "human_label")
 _PROVENANCE = ("source", "name", "origin", "licence", "caption", "generator", "prompt")
 MEDIA_COLUMNS = ("image", "composed")
 """Columns of encoded pictures: written PLAIN and uncompressed."""
@@ -99,13 +101,12 @@ def annotation_schema() -> pa.Schema:
 def adjudication_schema() -> pa.Schema:
     """The schema of `annotations/adjudicated.parquet`: field meanings as in `records.Adjudication`."""
     answers = ("joint_harmful", "image_harmful", "text_harmful", "hazard", "mechanism")
-    vote = pa.struct([pa.field(name, pa.string()) for name in ("annotator", "image", "text", "joint")])
     return pa.schema(
         [
             *(pa.field(name, pa.string()) for name in ("pair_id", *answers)),
             pa.field("severity", pa.int64()),
             *(pa.field(name, pa.float64()) for name in ("confidence", "agreement")),
-            pa.field("votes", pa.list_(vote)),
+            pa.field("votes", pa.list_(_VOTE)),
             pa.field("rationale", pa.string()),
             pa.field("rationales", pa.list_(pa.string())),
             *(pa.field(name, pa.string()) for name in ("status", "method")),
@@ -113,14 +114,49 @@ def adjudication_schema() -> pa.Schema:
     )
 
 
+def finalized_schema() -> pa.Schema:
+    """The schema of `data/` after `finalize`: the columns of `pair_schema`, and what people said.
+
+    `label`, `role`, `hazard`, `mechanism`, `contrast_group` and `rationale` are people's where `labelled_by` is
+    `people`, and otherwise the machine's; the machine's own are always in the columns `machine_...`. A role or a
+    group can change without a label: a contrast partner whose emergent pair people found benign, or that left the
+    dataset, is a plain benign pair.
+
+    `human_status` is `settled`, `tie` or `low_confidence` as in `records.Adjudication`, or `unannotated`; only
+    settled pairs have the other answers of people (`human_severity` 1 to 4; a null `human_label` is no answer).
+    All votes, all rationales and the share of agreeing votes are there for every annotated pair.
+    """
+    pairs = pair_schema()
+    words = ("label", "role", "hazard", "mechanism", "contrast_group", "rationale")
+    said = ("image", "text", "hazard", "mechanism", "rationale")
+    fields = [
+        *pairs,
+        pa.field("labelled_by", pa.string()),
+        *(pairs.field(name).with_name(f"machine_{name}") for name in words),
+        *(pa.field(f"human_{name}", pa.string()) for name in ("status", "method")),
+        pa.field("human_confidence", pa.float64()),
+        pa.field("human_label", pa.int64()),
+        *(pa.field(f"human_{name}", pa.string()) for name in said),
+        pa.field("human_severity", pa.int64()),
+        pa.field("rationales", pa.list_(pa.string())),
+        pa.field("votes", pa.list_(_VOTE)),
+        pa.field("agreement", pa.float64()),
+    ]
+    return pa.schema(fields).with_metadata(_huggingface(fields))
+
+
 def _feature(field: pa.Field) -> Any:
     if field.type == _IMAGE:
         return {"_type": "Image"}
-    if field.name == "label":
+    if field.name in _CLASS_COLUMNS:
         return {"names": list(LABELS), "_type": "ClassLabel"}
     if field.type == _SCREENING:
         member = {"member": _value("string"), "p": _value("float32")}
         return {"feature": member, "_type": "List"}
+    if field.type == pa.list_(_VOTE):
+        return {"feature": {member.name: _value("string") for member in _VOTE}, "_type": "List"}
+    if field.type == pa.list_(pa.string()):
+        return {"feature": _value("string"), "_type": "List"}
     return _value({"double": "float64"}.get(str(field.type), str(field.type)))
 
 
@@ -140,5 +176,6 @@ __all__ = [
     "annotation_schema",
     "excluded_schema",
     "failed_schema",
+    "finalized_schema",
     "pair_schema",
 ]

@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 
 from schemas.records import Excluded, Failed
-from schemas.tables import LABELS, MEDIA_COLUMNS, excluded_schema, failed_schema, pair_schema
+from schemas.tables import (
+    LABELS,
+    MEDIA_COLUMNS,
+    excluded_schema,
+    failed_schema,
+    finalized_schema,
+    pair_schema,
+)
 
 SCHEMA = pair_schema()
 
@@ -28,12 +35,19 @@ def row() -> dict[str, Any]:
     return made | {name: picture for name in MEDIA_COLUMNS} | {"text": "Look how it floats. \N{DUCK}"}
 
 
-def test_the_metadata_describe_the_very_columns() -> None:
-    features = datasets.Features.from_arrow_schema(SCHEMA)
-    assert features.arrow_schema.equals(SCHEMA)
+@pytest.mark.parametrize("schema", [SCHEMA, finalized_schema()])
+def test_the_metadata_describe_the_very_columns(schema: pa.Schema) -> None:
+    features = datasets.Features.from_arrow_schema(schema)
+    assert features.arrow_schema.equals(schema)
     assert json.loads(features.arrow_schema.metadata[b"huggingface"]) == json.loads(
-        SCHEMA.metadata[b"huggingface"]
+        schema.metadata[b"huggingface"]
     )
+
+
+def test_finalizing_keeps_every_column_and_the_machines_own() -> None:
+    names = finalized_schema().names
+    assert names[: len(SCHEMA.names)] == SCHEMA.names
+    assert {"machine_label", "human_label", "rationales", "votes"} <= set(names)
 
 
 def test_labels_and_pictures_have_features_of_their_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from crossharm.limits import Limits, read_limits
@@ -20,7 +21,7 @@ ALLOWED = frozenset(
         "annotations.delete",
         "annotations.view",
         "avatar.any",
-        "organizations.view",
+        "labels.view",
         "projects.view",
         "tasks.view",
         "users.token.any",
@@ -28,8 +29,14 @@ ALLOWED = frozenset(
     }
 )
 """The permissions of annotators; every other one is for staff."""
-ENOUGH = "That was enough for today: {cap} pairs. Thank you. Please come back tomorrow."
 NOT_YOURS = "Only whoever runs this project may do that."
+TASK_PAGE = re.compile(r"/projects/\d+/data")
+FULL_DAY = "<style>p { font: 20px sans-serif; max-width: 30em; margin: 20vh auto; padding: 0 1em }</style>"
+# Label Studio says here that all tasks are completed, also where they are not.
+NO_MORE = """<style>
+.lsf-sub__result { font-size: 0 }
+.lsf-sub__result::after { font-size: 16px; content: "All pairs are done, or you have seen your share for today." }
+</style>"""
 
 
 def limits() -> Limits:
@@ -70,11 +77,10 @@ class AnnotatorsAnnotate(BasePermission):
         """True, or PermissionDenied with a message that is shown to the annotator."""
         if not request.user.is_authenticated or request.user.is_staff:
             return True
-        needed = _needed(view, request.method)
-        if (needed and needed not in ALLOWED) or _of_others(request, view):
+        if not _is_allowed(request, view) or _is_of_others(request, view):
             raise PermissionDenied(NOT_YOURS)
         if _is_work(request, view) and done_for_today(request.user):
-            raise PermissionDenied(ENOUGH.format(cap=limits().daily_cap))
+            raise PermissionDenied(enough())
         return True
 
 
@@ -87,19 +93,31 @@ def done_for_today(user: Any) -> bool:
     return user.annotations.filter(created_at__gte=midnight).count() >= cap
 
 
-class OfflineTips:
-    """Answers the page that would fetch tips from the internet with nothing."""
+class Pages:
+    """Middleware: what annotators are told when there is no further task, and no tips from the internet."""
 
     def __init__(self, get_response: Any) -> None:
         """Keep the next middleware."""
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass everything on but that page."""
+        """Answer the pages that are ours, and pass everything else on."""
         if request.path.startswith("/heidi-tips"):
             return HttpResponse("{}", content_type="application/json", status=404)
-        response: HttpResponse = self.get_response(request)
-        return response
+        annotates = request.user.is_authenticated and not request.user.is_staff
+        if not annotates or not TASK_PAGE.match(request.path):
+            response: HttpResponse = self.get_response(request)
+            return response
+        if done_for_today(request.user):
+            return HttpResponse(f"<!doctype html><title>Enough for today</title>{FULL_DAY}<p>{enough()}</p>")
+        page: HttpResponse = self.get_response(request)
+        page.content = page.content.replace(b"</head>", NO_MORE.encode() + b"</head>", 1)
+        return page
+
+
+def enough() -> str:
+    """What an annotator is told after a full day."""
+    return f"That was enough for today: {limits().daily_cap} pairs. Thank you. Please come back tomorrow."
 
 
 def _needed(view: Any, method: str) -> str:
@@ -110,7 +128,15 @@ def _needed(view: Any, method: str) -> str:
     return getattr(permission, method, None) or ""
 
 
-def _of_others(request: Any, view: Any) -> bool:
+def _is_allowed(request: Any, view: Any) -> bool:
+    """Whether a view asks for no more than annotators may do; the page also asks for the list of people."""
+    from users.api import UserAPI
+
+    needed = _needed(view, request.method)
+    return not needed or needed in ALLOWED or (isinstance(view, UserAPI) and request.method == "GET")
+
+
+def _is_of_others(request: Any, view: Any) -> bool:
     """Whether a request is for everybody's annotations of a task, or acts on many tasks at once."""
     from data_manager.api import ProjectActionsAPI
     from tasks.api import AnnotationsListAPI

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.submitted import Context, RefusedAnnotationError, annotator, choices, read
+from annotation.submission import Context, RefusedAnnotationError, annotator, choices, read
 from schemas.records import Annotation, Region
 from schemas.taxonomy import load_taxonomy
 
