@@ -107,7 +107,7 @@ def unknown_notice(answers: Answers) -> str:
     count, shown = sum(answers.unknown.values()), [id[:16] for id in answers.unknown][:5]
     more = f" and {len(answers.unknown) - 5} more" if len(answers.unknown) > 5 else ""
     return (
-        f"left out: {count} annotations of {len(answers.unknown)} pairs that are not in the dataset: "
+        f"left out: annotations of pairs that are not in the dataset ({count} of {len(answers.unknown)} pairs): "
         f"{', '.join(shown)}{more}"
     )
 

@@ -19,6 +19,10 @@ class LostAnswerError(AnnotationError):
     """The server may or may not have done what it was asked."""
 
 
+class NotThereError(AnnotationError):
+    """There is no such thing on the server, or the token's owner may not see it."""
+
+
 def access_token() -> str:
     """The token of the environment; AnnotationError, which does not repeat it, if it cannot be one."""
     token = os.environ.get(TOKEN, "").strip()
@@ -33,8 +37,12 @@ def access_token() -> str:
 
 def address(url: str, option: str = "--url") -> str:
     """An address without a slash at its end; AnnotationError if it is none or holds secrets."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port != 0
+    except ValueError:
+        parts, port_is_good = urlsplit(""), False
+    if not port_is_good or parts.scheme not in ("http", "https") or not parts.hostname:
         raise AnnotationError(f"{option} {url!r} is no address such as http://localhost:8080")
     if parts.username or parts.password or parts.query:
         raise AnnotationError(f"{option} must hold no secrets: put the token into {TOKEN}")
@@ -55,7 +63,7 @@ def answering(url: str) -> Iterator[None]:
         raise LostAnswerError(f"{url} stopped answering ({type(error).__name__})") from None
     except ApiError as error:
         raise refusal(url, error.status_code or 0, error.body) from None
-    except ValueError:
+    except (ValueError, httpx.TooManyRedirects, httpx.DecodingError):
         raise AnnotationError(f"{url} does not answer like Label Studio; correct --url") from None
 
 
@@ -65,10 +73,12 @@ def refusal(url: str, status: int, body: Any) -> AnnotationError:
         return AnnotationError(f"{url} refused the token in {TOKEN}; make a new one in Account & Settings")
     if status == 403:
         return AnnotationError(f"{url} does not let the owner of the token in {TOKEN} do this")
-    if status >= 500:
+    if status >= 500 or status == 429:
         return LostAnswerError(f"{url} failed with status {status}; its log says why")
     if not isinstance(body, Mapping) or status < 400:
         return AnnotationError(f"{url} does not answer like Label Studio (status {status}); correct --url")
+    if status == 404:
+        return NotThereError(f"{url} has not got what was asked for, or hides it from the owner of the token")
     detail = json.dumps(body.get("validation_errors") or body.get("detail") or body, default=str)
     token = os.environ.get(TOKEN, "").strip()
     return AnnotationError(f"{url} refused with status {status}: {detail.replace(token, '...')[:300]}")

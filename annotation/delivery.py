@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from annotation.connection import LostAnswerError
+from annotation.connection import LostAnswerError, NotThereError
 from annotation.dataset import AnnotationError
 from annotation.studio import Studio
 
@@ -56,10 +56,15 @@ def surplus(copies: Iterable[Copy]) -> list[int]:
 
 def remove(studio: Studio, tasks: Iterable[int]) -> int:
     """Delete tasks unless somebody has begun to answer them meanwhile; returns how many were deleted."""
-    doomed = [task for task in tasks if not studio.annotated(task)]
-    for task in doomed:
-        studio.delete(task)
-    return len(doomed)
+    removed = 0
+    for task in tasks:
+        try:
+            if not studio.annotated(task):
+                studio.delete(task)
+                removed += 1
+        except NotThereError:
+            continue
+    return removed
 
 
 def deliver(

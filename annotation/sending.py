@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annotation import pictures
-from annotation.connection import address
+from annotation.connection import NotThereError, address
 from annotation.dataset import Candidate, Dataset, locked, open_dataset
 from annotation.delivery import deliver, survey
 from annotation.gold import Gold, read_gold, store_gold, stored_gold
 from annotation.labelling import GUIDELINE_VERSION, project_settings
 from annotation.queue import Queue, left_open, queue
-from annotation.studio import NoProjectError, Studio, connect, require_configuration
+from annotation.studio import Studio, connect, require_configuration
 from schemas.taxonomy import load_taxonomy
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def _push(dataset: Dataset, studio: Studio | None, arguments: argparse.Namespace
     plan = _queue(dataset, {copy.pair for copy in before}, gold, arguments)
     if studio is None or arguments.dry_run:
         return Outcome(len(dataset.pairs), plan, {}, 0)
-    store_gold(dataset.folder, gold)
+    if gold:
+        store_gold(dataset.folder, gold)
     with _progress() as progress:
         shown, broken = _pictures(dataset, plan.send, _place(arguments, studio), progress)
         tasks = [
@@ -102,7 +103,7 @@ def _project(arguments: argparse.Namespace) -> Studio | None:
     try:
         project = arguments.project or settings["title"]
         studio = connect(arguments.url, project, None if arguments.dry_run else settings)
-    except NoProjectError:
+    except NotThereError:
         if arguments.dry_run and not arguments.project.isdecimal():
             return None
         raise

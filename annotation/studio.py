@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from annotation.connection import access_token, address, answering
+from annotation.connection import NotThereError, access_token, address, answering
 from annotation.dataset import AnnotationError
 
 if TYPE_CHECKING:
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 PAGE = 500
 """Tasks a request."""
 _SECONDS = 120.0
-
-
-class NoProjectError(AnnotationError):
-    """There is no such project, or the token's owner may not see it."""
 
 
 class Studio:
@@ -148,11 +144,11 @@ def connect(url: str, project: str, settings: Mapping[str, Any] | None = None) -
     with answering(base):
         client = LabelStudio(base_url=base, api_key=token, timeout=_SECONDS)
         client.users.whoami()
-        found: Any = _find(client, project)
+        found: Any = _find(client, base, project)
         if found is None and settings is not None:
             found = client.projects.create(**{**settings, "title": project})
     if found is None:
-        raise NoProjectError(f"{base} has no project {project!r} that this token may see")
+        raise NotThereError(f"{base} has no project {project!r} that this token may see")
     return Studio(client, base, found)
 
 
@@ -172,18 +168,13 @@ def require_configuration(studio: Studio, *configs: str) -> None:
         )
 
 
-def _find(client: LabelStudio, project: str) -> Any:
-    from label_studio_sdk.core.api_error import ApiError
-
+def _find(client: LabelStudio, url: str, project: str) -> Any:
     if project.isdecimal():
         try:
-            return client.projects.get(int(project))
-        except ApiError as error:
-            if error.status_code == 404 and isinstance(error.body, Mapping):
-                raise NoProjectError(
-                    f"there is no project number {project} that this token may see"
-                ) from None
-            raise
+            with answering(url):
+                return client.projects.get(int(project))
+        except NotThereError:
+            raise NotThereError(f"there is no project number {project} that this token may see") from None
     listed: list[Any] = list(client.projects.list(title=project))
     same = [found.id for found in listed if found.title == project]
     if len(same) > 1:

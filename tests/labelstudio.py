@@ -60,7 +60,7 @@ class Server:
     def client(self, token: str = "") -> httpx.Client:
         """A client of the owner, or of whoever has the legacy token."""
         headers = {"Authorization": f"Token {token or self._legacy}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=600)
 
     @property
     def legacy_token(self) -> str:

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from annotation.environment import install
+from tests import postgres
 from tests.datasets import rows, write_dataset
 from tests.labelstudio import Server
 
@@ -61,21 +64,32 @@ def main() -> int:
     )
     parser.add_argument("--count", type=int, default=2000, help="pairs (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=100, help="tasks a request (default: %(default)s)")
-    parser.add_argument(
-        "--postgres", default="", help="postgresql://user:password@host:port/name, else SQLite"
-    )
+    parser.add_argument("--postgres", action="store_true", help="with a PostgreSQL of its own, not SQLite")
     parser.add_argument("--environment", type=Path, default=Path("datasets_out/.work/label-studio"))
     arguments = parser.parse_args()
-    install(arguments.environment)
-    with tempfile.TemporaryDirectory() as folder:
+    install(arguments.environment.resolve())
+    with tempfile.TemporaryDirectory() as folder, _database(arguments.postgres) as address:
         dataset = write_dataset(Path(folder) / "small", rows(arguments.count))
-        server = Server(arguments.environment.resolve(), Path(folder) / "server", arguments.postgres)
+        server = Server(arguments.environment.resolve(), Path(folder) / "server", address)
         try:
             found = measure(server.start(), dataset, arguments.count, arguments.batch)
         finally:
             server.kill()
     _show(found, arguments.count)
     return 0 if found.tasks == found.pairs == arguments.count else 1
+
+
+@contextmanager
+def _database(wanted: bool) -> Iterator[str]:
+    """The address of a PostgreSQL for as long as the block lasts, or an empty one."""
+    if not wanted:
+        yield ""
+        return
+    tools = postgres.programs()
+    if tools is None:
+        raise SystemExit("PostgreSQL is not installed here")
+    with postgres.running(tools) as address:
+        yield address
 
 
 def _push(server: Server, dataset: Path, batch: int) -> subprocess.Popen[bytes]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,10 @@ from tests.planted import annotation, pair_id, plant_dataset, write_annotations
 EMERGENT = [pair_id(group, "emergent") for group in range(6)]
 
 
-@pytest.fixture
-def adjudicated(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """People confirm one pair, call one benign, find an image harmful alone, and do not agree on one."""
-    dataset = plant_dataset(tmp_path / "planted")
+    dataset = plant_dataset(tmp_path_factory.mktemp("source") / "planted")
     why = "The picture shows why and the text says so."
     rows = [annotation(EMERGENT[0], name, "yes", rationale=why) for name in "ab"]
     rows += [annotation(EMERGENT[1], name, "no") for name in "ab"]
@@ -36,11 +37,17 @@ def adjudicated(tmp_path: Path) -> Path:
     return dataset
 
 
+@pytest.fixture(scope="module")
+def final(source: Path) -> Path:
+    """The finalized dataset, to be read."""
+    assert main([str(source)]) == 0
+    return source.with_name("planted-final")
+
+
 @pytest.fixture
-def final(adjudicated: Path) -> Path:
-    """The finalized dataset."""
-    assert main([str(adjudicated)]) == 0
-    return adjudicated.with_name("planted-final")
+def adjudicated(source: Path, tmp_path: Path) -> Path:
+    """A copy of the source, to be changed."""
+    return Path(shutil.copytree(source, tmp_path / "planted"))
 
 
 def rows_of(dataset: Path) -> dict[str, dict[str, Any]]:
@@ -58,16 +65,16 @@ def test_people_have_the_last_word_and_the_machines_is_kept(final: Path) -> None
     assert len(open_["votes"]) == 2
 
 
-def test_the_machines_columns_are_as_they_were(adjudicated: Path, final: Path) -> None:
-    before, after = rows_of(adjudicated), rows_of(final)
+def test_the_machines_columns_are_as_they_were(source: Path, final: Path) -> None:
+    before, after = rows_of(source), rows_of(final)
     kept = before[EMERGENT[0]].keys() - {"rationale", "hazard", "mechanism"}
     assert {name: after[EMERGENT[0]][name] for name in kept} == {
         name: before[EMERGENT[0]][name] for name in kept
     }
 
 
-def test_every_row_is_written_or_excluded_with_a_reason(adjudicated: Path, final: Path) -> None:
-    missing = rows_of(adjudicated).keys() - rows_of(final).keys()
+def test_every_row_is_written_or_excluded_with_a_reason(source: Path, final: Path) -> None:
+    missing = rows_of(source).keys() - rows_of(final).keys()
     assert missing == {EMERGENT[2], pair_id(2, "contrast_text")}
     rows = read_manifest(final / "manifest.json")["rows"]
     assert rows["candidate"] == {"rows_in": 25, "written": 22, "excluded": 3, "failed": 0}
@@ -105,8 +112,10 @@ def test_annotations_go_along_without_the_salt(final: Path) -> None:
 
 
 def test_a_second_run_replaces_the_first_with_the_same_bytes(
-    adjudicated: Path, final: Path, capsys: pytest.CaptureFixture[str]
+    adjudicated: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    final = adjudicated.with_name("planted-final")
+    assert main([str(adjudicated)]) == 0
     before = {path: path.read_bytes() for path in final.rglob("*") if path.is_file()}
     assert main([str(adjudicated)]) == 0
     assert {path: path.read_bytes() for path in final.rglob("*") if path.is_file()} == before
