@@ -60,7 +60,8 @@ def labelling_config(taxonomy: Taxonomy, show_verdict: bool = False) -> str:
         taxonomy: Its open hazards and its mechanisms are the choices; closed hazards are never offered.
         show_verdict: Whether annotators see the judge's verdict (it anchors them, so by default not).
     """
-    root = ET.Element("View", className="crossharm")
+    # The version is part of the page, so that no project goes on under guidelines that its annotators never saw.
+    root = ET.Element("View", className=f"crossharm guidelines-{GUIDELINE_VERSION}")
     ET.SubElement(root, "Style").text = _style()
     _material(_view(root, "material"), show_verdict)
     questions = _view(root, "questions")

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -42,9 +42,14 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     folder = Path("datasets_out/.annotation")
     add("--data-dir", type=Path, default=folder, help="database, pictures, log (default: %(default)s)")
-    add("--port", type=int, default=0, help="on 127.0.0.1 (default: a free one)")
+    add("--port", type=_number(0, 65535), default=0, help="on 127.0.0.1 (default: a free one)")
     add("--dataset", type=Path, nargs="+", default=[], help="datasets to make a project for")
-    add("--overlap", type=int, default=2, help="annotators a pair in new projects (default: %(default)s)")
+    add(
+        "--overlap",
+        type=_number(1, 100),
+        default=2,
+        help="annotators a pair in new projects (default: %(default)s)",
+    )
     add("--show-verdict", action="store_true", help="show the judge's verdict, which anchors annotators")
     add(
         "--daily-cap",
@@ -107,10 +112,19 @@ def changed_limits(limits: Limits, daily_cap: int | None, opt_outs: Sequence[str
     for text in opt_outs:
         email, _, hazards = text.strip().rpartition(":")
         people[_email(email, text)] = _hazards(hazards)
-    if daily_cap is not None and daily_cap < 0:
-        raise AnnotationError(f"--daily-cap {daily_cap} is below 0")
     cap = limits.daily_cap if daily_cap is None else daily_cap
     return Limits(cap, tuple(sorted((email, hazards) for email, hazards in people.items() if hazards)))
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    """A type for argparse: a whole number from `low` to `high`."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+        return int(text)
+
+    return number
 
 
 def _email(email: str, text: str) -> str:
@@ -136,6 +150,7 @@ def _serve(data: DataFolder, arguments: argparse.Namespace) -> None:
 
     from annotation import server_process
 
+    _require_datasets(arguments.dataset)
     _write_limits(data, arguments)
     port = _port(arguments.port)
     settings = _settings(data, arguments)
@@ -154,6 +169,12 @@ def _serve(data: DataFolder, arguments: argparse.Namespace) -> None:
     finally:
         (data.path / "address").unlink(missing_ok=True)
         server_process.stop(process)
+
+
+def _require_datasets(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not (path / "manifest.json").is_file():
+            raise AnnotationError(f"{path} has no manifest.json: it is no finished dataset; build it first")
 
 
 def _settings(data: DataFolder, arguments: argparse.Namespace) -> Settings:
@@ -246,7 +267,7 @@ def _announce(
 
     from annotation.server_process import ADMIN
 
-    say = Console(soft_wrap=True, highlight=False).print
+    say = Console(soft_wrap=True, highlight=False, markup=False).print
     say(f"Address:    {url}")
     say(f"Admin:      {ADMIN}, password in {_where(data)}")
     say(f"Invitation: {_invitation(url, invitation, projects)}")

@@ -220,8 +220,7 @@ def is_taken(port: int) -> bool:
 
 def start(settings: Settings, port: int) -> subprocess.Popen[bytes]:
     """Start the server as the leader of a process group of its own, so that it ends with all its children."""
-    code = "import sys; from label_studio.server import main; sys.exit(main())"
-    command = [str(server_python(settings.environment)), "-c", code, "start", "--no-browser"]
+    command = [str(server_python(settings.environment)), "-m", "crossharm.run", "start", "--no-browser"]
     options = ["--internal-host", HOST, "--port", str(port), "--data-dir", str(settings.data.path)]
     with settings.data.log.open("ab") as log:
         return subprocess.Popen(

@@ -54,7 +54,7 @@ class Serving:
 
     def told(self, name: str) -> str:
         """What it printed under a name: `Address` or `Invitation`."""
-        found = re.search(rf"^{name}: +(\S+)", self.text(), re.MULTILINE)
+        found = re.search(rf"^{name}: +(.+)$", self.text(), re.MULTILINE)
         assert found, self.text()
         return found[1]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
+import httpx
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
@@ -271,10 +273,29 @@ def test_a_report_is_submitted_without_answers(serving: Serving, browser: Browse
     person.context.close()
 
 
-def test_interrupting_it_leaves_no_process_behind(serving: Serving) -> None:
-    """The last test: it ends the server."""
+def test_nobody_signs_up_without_an_invitation(serving: Serving) -> None:
+    url = serving.told("Address")
+    with httpx.Client(base_url=url) as stranger:
+        stranger.get("/user/signup/")
+        form = {"email": "eve@example.org", "password": "a-good-password"}
+        form["csrfmiddlewaretoken"] = stranger.cookies["csrftoken"]
+        assert stranger.post("/user/signup/", data=form, headers={"Referer": url}).status_code == 403
+
+
+def test_it_ends_with_all_its_processes_and_starts_again_where_it_was(
+    serving: Serving, source: Path, environment: Path
+) -> None:
+    """The last test: it ends the server, first by Ctrl-C, then by `kill -9`, which it cannot hear."""
     assert processes_of(serving.data) >= 2
     assert serving.interrupt() == 0
+    assert processes_of(serving.data) == 0
+    again = Serving(serving.data, environment, f"--dataset={source}").wait()
+    assert again.told("Project 1") == serving.told("Project 1")
+    again.process.kill()
+    again.process.wait()
+    until = time.monotonic() + 30
+    while processes_of(serving.data) and time.monotonic() < until:
+        time.sleep(0.2)
     assert processes_of(serving.data) == 0
 
 
