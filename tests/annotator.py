@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 from playwright.sync_api import Browser, Locator, Page, expect
 
 ROOT = Path(__file__).parents[1]
@@ -62,6 +63,17 @@ class Serving:
     def token(self) -> str:
         """The admin's personal access token."""
         return (self.data / "admin-token").read_text(encoding="utf-8")
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """All tasks of the first project, in their order, as its admin sees them."""
+        with httpx.Client(base_url=self.told("Address"), timeout=60) as admin:
+            access = admin.post("/api/token/refresh", json={"refresh": self.token}).raise_for_status().json()
+            listed = admin.get(
+                "/api/tasks?project=1&fields=all&page_size=100",
+                headers={"Authorization": f"Bearer {access['access']}"},
+            )
+            tasks: list[dict[str, Any]] = listed.raise_for_status().json()["tasks"]
+            return sorted(tasks, key=lambda task: int(task["id"]))
 
     def interrupt(self) -> int:
         """Press Ctrl-C; returns the exit status."""

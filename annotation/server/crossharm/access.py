@@ -18,7 +18,6 @@ ALLOWED = frozenset(
     {
         "annotations.change",
         "annotations.create",
-        "annotations.delete",
         "annotations.view",
         "avatar.any",
         "labels.view",
@@ -30,6 +29,7 @@ ALLOWED = frozenset(
 )
 """The permissions of annotators; every other one is for staff."""
 NOT_YOURS = "Only whoever runs this project may do that."
+NEXT_TASK = re.compile(r"/api/projects/\d+/next/?$")
 TASK_PAGE = re.compile(r"/projects/\d+/data")
 FULL_DAY = "<style>p { font: 20px sans-serif; max-width: 30em; margin: 20vh auto; padding: 0 1em }</style>"
 # Label Studio says here that all tasks are completed, also where they are not.
@@ -45,11 +45,18 @@ def limits() -> Limits:
 
 
 def tasks_for(request: Any, tasks: QuerySet[Any]) -> QuerySet[Any]:
-    """Those of some tasks that the user of a request may see: none of a hazard that was opted out of."""
-    hidden = limits().hidden_from(getattr(request.user, "email", ""))
-    if not hidden:
+    """Those of some tasks that the user of a request may see.
+
+    None of a hazard that they opted out of; and, unless the request is for the next task, only those that they were
+    given already: the list of all tasks shows every picture.
+    """
+    user = getattr(request, "user", None)
+    if user is None or user.is_staff:
         return tasks
-    return tasks.filter(Q(meta__hazard__isnull=True) | ~Q(meta__hazard__in=sorted(hidden)))
+    if not _asks_for_next(request):
+        tasks = tasks.filter(_given_to(user))
+    hidden = sorted(limits().hidden_from(user.email))
+    return tasks.filter(Q(meta__hazard__isnull=True) | ~Q(meta__hazard__in=hidden)) if hidden else tasks
 
 
 class TaskAccess(TaskMixin):
@@ -72,6 +79,13 @@ class AnnotationAccess(AnnotationMixin):
 
 class AnnotatorsAnnotate(BasePermission):
     """Refuses annotators everything but annotating, and that, too, once they have done enough for a day."""
+
+    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+        """Whether an object may be seen: the drafts of others may not."""
+        from tasks.models import AnnotationDraft
+
+        user = request.user
+        return user.is_staff or not isinstance(obj, AnnotationDraft) or obj.user_id == user.id
 
     def has_permission(self, request: Any, view: Any) -> bool:
         """True, or PermissionDenied with a message that is shown to the annotator."""
@@ -120,6 +134,20 @@ def enough() -> str:
     return f"That was enough for today: {limits().daily_cap} pairs. Thank you. Please come back tomorrow."
 
 
+def _asks_for_next(request: Any) -> bool:
+    return bool(NEXT_TASK.match(request.path)) or (
+        request.path.startswith("/api/dm/actions") and request.GET.get("id") == "next_task"
+    )
+
+
+def _given_to(user: Any) -> Q:
+    """Tasks that a user answered, skipped, began, or has open."""
+    from tasks.models import TaskLock
+
+    own = (user.annotations, user.drafts, TaskLock.objects.filter(user=user))
+    return Q(pk__in=own[0].values("task")) | Q(pk__in=own[1].values("task")) | Q(pk__in=own[2].values("task"))
+
+
 def _needed(view: Any, method: str) -> str:
     """The name of the permission that a view asks for; empty if it asks for none."""
     permission = getattr(view, "permission_required", None)
@@ -137,11 +165,11 @@ def _is_allowed(request: Any, view: Any) -> bool:
 
 
 def _is_of_others(request: Any, view: Any) -> bool:
-    """Whether a request is for everybody's annotations of a task, or acts on many tasks at once."""
+    """Whether a request is for everybody's answers to a task, or acts on many tasks at once."""
     from data_manager.api import ProjectActionsAPI
-    from tasks.api import AnnotationsListAPI
+    from tasks.api import AnnotationDraftListAPI, AnnotationsListAPI
 
-    listing = isinstance(view, AnnotationsListAPI) and request.method == "GET"
+    listing = isinstance(view, AnnotationsListAPI | AnnotationDraftListAPI) and request.method == "GET"
     acting = isinstance(view, ProjectActionsAPI) and request.method == "POST"
     return listing or (acting and request.GET.get("id") != "next_task")
 
