@@ -254,7 +254,7 @@ def _announce(
         say(f"Project {project.project_id}:  {project.title}. Send its pairs:")
         say(
             f"  LABEL_STUDIO_API_KEY=$(cat {data.token}) python -m annotation push {path} --url {url} "
-            f'--project "{project.title}" --document-root {data.pictures}'
+            f"--document-root {data.pictures}"
         )
     say("Ctrl-C stops it.")
     if arguments.open:

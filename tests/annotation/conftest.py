@@ -1,4 +1,4 @@
-"""A small dataset, and one real Label Studio for all tests of a process; its database takes half a minute to make."""
+"""One real Label Studio for all tests of a process; its environment is installed once and stays."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.labelstudio import Server
 from tests.planted import plant_dataset
 
 ENVIRONMENT = "CROSSHARM_LABEL_STUDIO"
-"""Names the virtual environment of the server, if there is one outside the usual place."""
+"""Names the virtual environment of the server, if it shall not be where `python -m annotation serve` has it."""
 USUAL = Path(__file__).parents[2] / "datasets_out" / ".work" / "label-studio"
 
 
@@ -23,28 +23,28 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def environment() -> Path:
-    """The server's virtual environment, installed once, as `serve` does it."""
-    folder = Path(os.environ.get(ENVIRONMENT, USUAL))
+    """The server's virtual environment."""
+    path = Path(os.environ.get(ENVIRONMENT, USUAL)).resolve()
     try:
-        install(folder)
+        install(path)
     except InstallationError as error:
         pytest.skip(f"there is no Label Studio to test with: {error}")
-    return folder
+    return path
 
 
 @pytest.fixture(scope="session")
 def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that runs; a test that kills it must start it again."""
-    started = Server(environment, tmp_path_factory.mktemp("label-studio"))
+    made = Server(environment, tmp_path_factory.mktemp("label-studio"))
     try:
-        yield started.start()
+        yield made.start()
     finally:
-        started.kill()
+        made.kill()
 
 
 @pytest.fixture
 def token(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The owner's token, set in the environment."""
+    """The owner's personal access token, set in the environment as a user would."""
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", server.token)
     monkeypatch.setenv("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", str(server.document_root))
     return server.token
