@@ -24,7 +24,7 @@ class AnnotationError(Exception):
     """Something the user can put right; its text is the whole message."""
 
 
-class Candidate(NamedTuple):
+class PairSummary(NamedTuple):
     """A pair of the dataset, as far as its place in the queue depends on it."""
 
     id: str
@@ -39,7 +39,7 @@ class Dataset(NamedTuple):
     """A finished dataset."""
 
     path: Path
-    pairs: tuple[Candidate, ...]
+    pairs: tuple[PairSummary, ...]
     """Sorted by id."""
     threshold: float
     """`select.min_joint` of the build: from this probability on a pair counts as harmful."""
@@ -58,7 +58,7 @@ def open_dataset(path: Path) -> Dataset:
     """
     threshold = _threshold(path)
     pairs = sorted(
-        Candidate(row["id"], row["text"], row["hazard"] or "", row["p_joint"])
+        PairSummary(row["id"], row["text"], row["hazard"] or "", row["p_joint"])
         for batch in batches(path, _COLUMNS)
         for row in batch.to_pylist()
     )

@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from annotation.dataset import AnnotationError, Candidate
+from annotation.dataset import AnnotationError, PairSummary
 from schemas.taxonomy import CLOSED_HAZARDS
 
 
 class Queue(NamedTuple):
     """What to send, and what becomes of all other pairs of the dataset."""
 
-    send: tuple[Candidate, ...]
+    send: tuple[PairSummary, ...]
     """In this order."""
     present: int
     """How many pairs are in the project already."""
@@ -24,7 +24,7 @@ class Queue(NamedTuple):
 
 
 def queue(
-    pairs: Sequence[Candidate],
+    pairs: Sequence[PairSummary],
     threshold: float,
     present: Collection[str],
     *,
@@ -45,7 +45,7 @@ def queue(
         only: In the second round, ids of the pairs that the first one left open; gold is not shown then.
     """
     reasons = Counter[str]()
-    waiting: dict[bool, list[Candidate]] = {True: [], False: []}
+    waiting: dict[bool, list[PairSummary]] = {True: [], False: []}
     for pair in pairs:
         if pair.id in present:
             continue
@@ -63,8 +63,8 @@ def queue(
 
 
 def order(
-    pairs: Iterable[Candidate], threshold: float, covered: Mapping[str, int] | None = None
-) -> list[Candidate]:
+    pairs: Iterable[PairSummary], threshold: float, covered: Mapping[str, int] | None = None
+) -> list[PairSummary]:
     """Take the least covered hazard next, and of its pairs the one nearest to the threshold.
 
     Args:
@@ -72,7 +72,7 @@ def order(
         threshold: The probability, in [0, 1], from which on a pair counts as harmful.
         covered: Hazard to the number of its pairs that annotators have already.
     """
-    by_hazard: defaultdict[str, list[Candidate]] = defaultdict(list)
+    by_hazard: defaultdict[str, list[PairSummary]] = defaultdict(list)
     for pair in sorted(pairs, key=lambda pair: (abs(pair.p_joint - threshold), pair.id)):
         by_hazard[pair.hazard].append(pair)
     counts = covered or {}
@@ -89,11 +89,11 @@ def order(
     return ordered
 
 
-def mix(pairs: Sequence[Candidate], gold: Sequence[Candidate], share: float) -> list[Candidate]:
+def mix(pairs: Sequence[PairSummary], gold: Sequence[PairSummary], share: float) -> list[PairSummary]:
     """Put gold pairs evenly among the others, so that they make up `share` of all, or fewer if there are too few."""
     count = min(len(gold), round(len(pairs) * share / (1 - share)))
     places = Counter((2 * n + 1) * len(pairs) // (2 * count) for n in range(count))
-    mixed: list[Candidate] = []
+    mixed: list[PairSummary] = []
     known = iter(gold)
     for place in range(len(pairs) + 1):
         mixed += [next(known) for _ in range(places[place])]
@@ -116,7 +116,7 @@ def left_open(folder: Path) -> frozenset[str]:
     return frozenset(row["pair_id"] for row in rows if row["status"] != "settled")
 
 
-def _unfit(pair: Candidate, only: Collection[str] | None) -> str:
+def _unfit(pair: PairSummary, only: Collection[str] | None) -> str:
     if pair.hazard in CLOSED_HAZARDS:
         return "its hazard is closed"
     if not pair.text.strip():

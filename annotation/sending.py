@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annotation import pictures
 from annotation.connection import NotThereError, address
-from annotation.dataset import Candidate, Dataset, locked, open_dataset
+from annotation.dataset import Dataset, PairSummary, locked, open_dataset
 from annotation.delivery import deliver, survey
 from annotation.gold import Gold, read_gold, store_gold, stored_gold
 from annotation.labelling import GUIDELINE_VERSION, project_settings
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> Outcome:
         return _push(dataset, _project(arguments), arguments)
 
 
-def task(pair: Candidate, shown: pictures.Shown, round_number: int, show_verdict: bool) -> dict[str, Any]:
+def task(pair: PairSummary, shown: pictures.Shown, round_number: int, show_verdict: bool) -> dict[str, Any]:
     """A task as the server's import takes it; the hazard is in `meta`, which the page does not show."""
     data = {
         "pair_id": pair.id,
@@ -146,7 +146,7 @@ def _place(arguments: argparse.Namespace, studio: Studio) -> pictures.Place:
 
 
 def _pictures(
-    dataset: Dataset, send: Sequence[Candidate], place: pictures.Place, progress: Progress
+    dataset: Dataset, send: Sequence[PairSummary], place: pictures.Place, progress: Progress
 ) -> tuple[dict[str, pictures.Shown], dict[str, str]]:
     bar = progress.add_task("pictures", total=len(send))
     return pictures.export(dataset.path, {pair.id for pair in send}, place, lambda: progress.advance(bar))

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.dataset import Candidate
+from annotation.dataset import PairSummary
 from annotation.queue import mix, order, queue
 
 PAIRS = st.lists(
     st.builds(
-        Candidate,
+        PairSummary,
         id=st.integers(0, 10_000).map(str),
         text=st.just("a text"),
         hazard=st.sampled_from(["", "phy", "prv"]),
@@ -21,8 +21,8 @@ PAIRS = st.lists(
 )
 
 
-def _pair(name: str, hazard: str, p_joint: float, text: str = "a text") -> Candidate:
-    return Candidate(name, text, hazard, p_joint)
+def _pair(name: str, hazard: str, p_joint: float, text: str = "a text") -> PairSummary:
+    return PairSummary(name, text, hazard, p_joint)
 
 
 def test_of_one_hazard_the_pair_nearest_to_the_threshold_comes_first() -> None:
@@ -52,7 +52,7 @@ def test_a_hazard_that_annotators_have_little_of_comes_first() -> None:
 
 @given(PAIRS, st.floats(0, 1))
 def test_no_pair_is_lost_or_doubled_by_the_order_and_it_does_not_depend_on_the_input(
-    pairs: list[Candidate], threshold: float
+    pairs: list[PairSummary], threshold: float
 ) -> None:
     ordered = order(pairs, threshold)
 
@@ -72,7 +72,7 @@ def test_gold_is_spread_evenly_at_the_share_asked_for() -> None:
 
 @given(PAIRS, PAIRS, st.floats(0, 0.5))
 def test_mixing_keeps_every_pair_and_the_order(
-    pairs: list[Candidate], gold: list[Candidate], share: float
+    pairs: list[PairSummary], gold: list[PairSummary], share: float
 ) -> None:
     gold = [pair._replace(id=f"gold {pair.id}") for pair in gold]
 
