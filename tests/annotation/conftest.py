@@ -15,6 +15,13 @@ ENVIRONMENT = "CROSSHARM_LABEL_STUDIO"
 USUAL = Path(__file__).parents[2] / "datasets_out" / ".work" / "label-studio"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests with a server time: the first of them on a machine installs it and makes its first database."""
+    for item in items:
+        if "environment" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Twenty-four pairs in six contrast groups."""

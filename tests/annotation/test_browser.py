@@ -29,9 +29,6 @@ HARMFUL = ("2", "5", "7", "a", "Shift+E", "c", "d")
 """Benign apart, harmful together: physical danger by burn or shock, serious, to whoever follows it."""
 BENIGN = ("2", "5", "8")
 
-# The first run on a machine installs the server and makes its first database.
-pytestmark = pytest.mark.timeout(1800)
-
 
 class Story(NamedTuple):
     """Everything that happened, to be looked at."""
