@@ -174,9 +174,10 @@ def _write_tables(
     from schemas.config import Write
 
     config = Write.model_validate(manifest.get("configuration", {}).get("write", {}))
+    name = manifest.get("configuration", {}).get("build", {}).get("name", source.name)
     make = finalized.row_maker(decided.fates, decided.adjudications)
     shards = track(finalized.data_files(source), "writing", console=Console(stderr=True), transient=True)
-    files = [finalized.write_pairs(path, target, make, config) for path in shards]
+    files = [finalized.write_pairs(path, target, make, config, name) for path in shards]
     dropped = finalized.exclusions(decided.rows, decided.fates)
     files += finalized.write_excluded(source, target, dropped, config)
     files += finalized.copy_failed(source, target)
@@ -187,10 +188,11 @@ def _write_tables(
 def _write_account(
     target: Path, decided: Decided, built: Mapping[str, Any], files: Sequence[ShardFile]
 ) -> None:
-    """Write manifest and report, once the rows add up.
+    """Write manifest, report, card and Croissant, once the rows add up.
 
     The build's scores were of the machine's labels, so they move to `machine_scores`.
     """
+    from pipelines.release import Facts, write_description
     from pipelines.report import write_report
     from pipelines.run import ledgers_of
     from pipelines.storage.manifest import dataset_digest, require_reconciled, write_manifest
@@ -210,6 +212,7 @@ def _write_account(
     kept = {"machine_scores" if name == "scores" else name: value for name, value in built.items()}
     write_manifest(target / "manifest.json", kept | new)
     write_report(target)
+    write_description(Facts(target))
 
 
 def _print(decided: Decided, out: Path) -> None:

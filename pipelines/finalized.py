@@ -23,6 +23,7 @@ from pipelines.storage.shards import (
     shard_path,
     write_shard,
 )
+from schemas.canary import with_canary
 from schemas.config import Write
 from schemas.records import Adjudication, Excluded
 from schemas.tables import finalized_schema
@@ -83,7 +84,7 @@ def row_maker(found: Mapping[str, Fate], adjudications: Adjudications) -> MakeRo
     return make
 
 
-def write_pairs(path: Path, target: Path, make: MakeRow, config: Write) -> ShardFile:
+def write_pairs(path: Path, target: Path, make: MakeRow, config: Write, name: str) -> ShardFile:
     """Write one shard of `data/` again; it keeps its name and its range of the hash, and loses what leaves.
 
     Args:
@@ -91,11 +92,13 @@ def write_pairs(path: Path, target: Path, make: MakeRow, config: Write) -> Shard
         target: The folder of the new dataset.
         make: From `row_maker`.
         config: Rows of a row group.
+        name: The dataset's name, which its canary is made from.
     """
-    name = f"data/{path.name}"
+    shard = f"data/{path.name}"
     rows = (made for row in _rows(path, config.row_group) if (made := make(row)) is not None)
-    count = write_shard(target / name, finalized_schema(), rows, config.row_group)
-    return describe(target, name, path.name.split("-")[0], count)
+    schema = with_canary(finalized_schema(), name)
+    count = write_shard(target / shard, schema, rows, config.row_group)
+    return describe(target, shard, path.name.split("-")[0], count)
 
 
 def finalized_row(row: Mapping[str, Any], fate: Fate, said: Adjudication | None) -> dict[str, Any]:

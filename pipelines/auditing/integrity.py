@@ -16,7 +16,7 @@ from pipelines.auditing.rows import Rows
 from pipelines.storage.manifest import Ledger, reconcile
 from pipelines.storage.shards import KINDS, ShardFile, describe
 from schemas.records import ROLES
-from schemas.tables import pair_schema
+from schemas.tables import finalized_schema, pair_schema
 
 ORIGINS = ("generated", "retrieved")
 
@@ -47,8 +47,8 @@ def wrong_files(rows: Rows) -> list[str]:
 
 
 def wrong_schemas(rows: Rows) -> list[str]:
-    """Shards whose columns, or what `datasets` reads of them, are not those of `tables.pair_schema`."""
-    declared = pair_schema()
+    """Shards whose columns, or what `datasets` reads of them, are not those of `schemas.tables`."""
+    declared = finalized_schema() if "human" in rows.manifest else pair_schema()
     return [
         f"{name}: {why}" for name, schema in rows.schemas.items() if (why := _difference(schema, declared))
     ]

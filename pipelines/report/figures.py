@@ -23,7 +23,7 @@ from schemas.taxonomy import load_taxonomy
 STAGES = tuple(
     f"{stage} {pool}" for pool in ("images", "texts") for stage in ("ingest", "screen", "dedupe", "embed")
 )
-STAGES += ("pair", "judge", "contrast", "select", "rationale", "compose", "write")
+STAGES += ("pair", "judge", "contrast", "select", "rationale", "compose", "write", "finalize")
 """The order in which stages are shown; others follow."""
 METHODS = {"scenario": "Scenario-guided", "clip": "CLIP similarity", "random": "Random pairing"}
 SCORES = {

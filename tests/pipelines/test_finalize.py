@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotation.__main__ import main as annotation_main
+from pipelines.audit import audit
 from pipelines.finalize import main
 from pipelines.storage.manifest import read_manifest
 from tests.planted import annotation, pair_id, plant_dataset, write_annotations
@@ -184,3 +185,10 @@ def test_rows_that_do_not_add_up_are_status_1(adjudicated: Path, capsys: pytest.
     assert main([str(adjudicated)]) == 1
     assert "1 lost" in capsys.readouterr().err
     assert not adjudicated.with_name("planted-final").exists()
+
+
+def test_the_final_dataset_has_a_card_and_passes_the_audit_of_its_files(final: Path) -> None:
+    checks = {check.name: check for check in audit(final, probes=False).checks}
+    assert [checks[name].reason for name in ("files", "schema", "counts")] == ["Nothing wrong."] * 3
+    assert "annotations by" in (final / "README.md").read_text()
+    assert (final / "croissant.json").is_file()
