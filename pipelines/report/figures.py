@@ -14,16 +14,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.build import STAGES as BUILD_STAGES
 from pipelines.stages.emergence import is_emergent
 from schemas.config import Select
 from schemas.records import ROLES, SPLITS
 from schemas.tables import excluded_schema, failed_schema, pair_schema
 from schemas.taxonomy import load_taxonomy
 
-STAGES = tuple(
-    f"{stage} {pool}" for pool in ("images", "texts") for stage in ("ingest", "screen", "dedupe", "embed")
-)
-STAGES += ("pair", "judge", "contrast", "select", "rationale", "compose", "write", "finalize")
+STAGES = (*BUILD_STAGES, "finalize")
 """The order in which stages are shown; others follow."""
 METHODS = {"scenario": "Scenario-guided", "clip": "CLIP similarity", "random": "Random pairing"}
 SCORES = {
