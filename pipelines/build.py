@@ -32,6 +32,7 @@ STAGES = (
     "contrast",
     "select",
     "rationale",
+    "reserve",
     "compose",
     "write",
     "write dropped",
@@ -84,6 +85,8 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     explained = selected["pairs"] | "Rationale" >> Rationale(
         kit.rationaliser, kit.workspace, kit.tally("rationale")
     )
+    # Other thresholds may find a contrast set for these, and should not need the model again.
+    selected["reserve"] | "Reserve" >> Rationale(kit.rationaliser, kit.workspace, kit.tally("reserve"))
     composed, torn = explained["kept"] | "Compose" >> Compose(
         config.compose, kit.workspace, kit.tally("compose"), threads=kit.threads
     )

@@ -331,12 +331,6 @@ class Select(Section):
         description="benign pairs for every emergent pair, beside the contrast partners",
     )
 
-    @model_validator(mode="after")
-    def _benign_is_below_emergent(self) -> Select:
-        if self.max_benign >= self.min_joint:
-            raise ValueError("`max_benign` must be below `min_joint`: no pair is both")
-        return self
-
 
 class Compose(Section):
     """How the text is laid over or under the image."""

@@ -113,8 +113,9 @@ class FakeHub:
             when = self.cut[1] if self.cut and self.cut[0] == number else ""
             if self.dead_from is not None and number >= self.dead_from:
                 when = "before"
+            answer: list[Any] = []
             if not when:
-                await application(scope, receive, send)
+                await application(scope, receive, _kept(answer))
             else:
                 if when == "after":
                     await application(scope, receive, _ignore)
@@ -125,8 +126,20 @@ class FakeHub:
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
             if any(not repo.private and repo.gated != "manual" for repo in self.repos.values()):
                 self.exposed.append(self.requests[number])
+            # Sent last, so that whoever has the answer finds what it exposed.
+            for message in answer:
+                await send(message)
 
         return counting
+
+
+def _kept(answer: list[Any]) -> Any:
+    """What the application sends goes into a list."""
+
+    async def keep(message: Any) -> None:
+        answer.append(message)
+
+    return keep
 
 
 async def _ignore(message: object) -> None:

@@ -13,7 +13,7 @@ import apache_beam as beam
 
 from pipelines.progress import Tally
 from pipelines.stages.inference import question_key
-from pipelines.stages.selection import Decision, select_split, ticket
+from pipelines.stages.selection import NO_CONTRAST_SET, Decision, select_split, ticket
 from schemas import config
 from schemas.records import Candidate, Excluded, Judgement, Pair
 
@@ -41,6 +41,9 @@ def exclusion(judgement: Judgement, decision: Decision) -> Excluded:
 class Select(beam.PTransform[Any, Any]):
     """`Judgement`s of all methods, contrasts included -> `{"pairs", "excluded"}`; each comes out once.
 
+    In `reserve` are once more, as pairs, those of the excluded that are emergent but have no contrast set: with other
+    thresholds they may have one.
+
     Args:
         config: Thresholds, caps and the share of benign pairs.
         seed: Salt of the draw of the benign pairs.
@@ -66,9 +69,9 @@ class Select(beam.PTransform[Any, Any]):
             "judgements": judgements | "ByTicket" >> beam.Map(lambda j: (ticket(j), j)),
             "decisions": decisions,
         } | beam.CoGroupByKey()
-        outcome = beam.ParDo(_Outcome(self._tally)).with_outputs("excluded", main="pairs")
+        outcome = beam.ParDo(_Outcome(self._tally)).with_outputs("excluded", "reserve", main="pairs")
         rows = joined | "Outcome" >> outcome
-        return {name: rows[name] for name in ("pairs", "excluded")}
+        return {name: rows[name] for name in ("pairs", "excluded", "reserve")}
 
 
 class _Outcome(beam.DoFn):
@@ -82,6 +85,8 @@ class _Outcome(beam.DoFn):
             if position:
                 decision = Decision(reason="duplicate_pair", score=judgement.p_joint)
             yield self._row(judgement, decision)
+            if decision.reason == NO_CONTRAST_SET:
+                yield beam.pvalue.TaggedOutput("reserve", Pair(judgement, "emergent", ""))
 
     def finish_bundle(self) -> None:
         self._tally.flush()

@@ -16,6 +16,8 @@ from pipelines.stages.emergence import is_benign, is_emergent, parts_are_benign
 from schemas.config import Select
 from schemas.records import Candidate, Judgement, Role
 
+NO_CONTRAST_SET = "no_contrast_set"
+"""The reason of emergent pairs that cannot be balanced."""
 FARTHEST = 20.0
 """More than any score of a contrast search: a cosine less `contrast.away` times another, in [-11, 11]."""
 FOUND_FOR_ANOTHER = 40.0
@@ -106,10 +108,12 @@ class _Selection:
     def take_sets(self, emergent: Sequence[Judgement]) -> None:
         """Take the emergent pairs that have both partners, the partners, and benign pairs of the same parts."""
         pairs = [_row(judgement) for judgement in emergent]
+        for pair in pairs:
+            self._benign.pop(pair, None)
         images, texts = balance(pairs, self._costs("contrast_image"), self._costs("contrast_text"))
         for position, judgement in enumerate(emergent):
             if position not in images:
-                self._leave(judgement, "no_contrast_set", judgement.emergence)
+                self._leave(judgement, NO_CONTRAST_SET, judgement.emergence)
                 continue
             anchor = judgement.candidate
             self._anchors.add(anchor.id)

@@ -18,14 +18,14 @@ name = "models"
 
 [images]
 source = ["diffusion", "tinyworld"]
-count = 40
+count = 8
 
 [images.diffusion]
 path = "{folder}/sd/pipeline"
 steps = 1
 width = 64
 height = 64
-per_query = 4
+per_query = 16
 
 [texts]
 source = ["language", "{folder}/texts.csv"]
@@ -57,12 +57,20 @@ policy = "everyday"
 rationale_batch = 4
 model = {{ path = "{folder}/qwen", batch_size = 4 }}
 
+[dedupe.split]
+train = 0.85
+validation = 0.05
+test = 0.05
+test_ood = 0.05
+
 [pair]
 index = "ivf"
+candidates_per_scenario = 4
+uses_per_scenario = 1
 baseline_candidates = 10
 
 [contrast]
-neighbours = 1
+neighbours = 8
 """
 SCENARIOS = """
 [[scenario]]
@@ -122,7 +130,7 @@ def test_every_prompt_and_row_is_accounted_for(built: Built) -> None:
     dropped = Counter(row["reason"] for row in built.rows("excluded"))
     assert dropped["personal_email"] == 1
     images = built.manifest["rows"]["image"]
-    assert images["rows_in"] == 40 + 2 * 4
+    assert images["rows_in"] == 8 + 2 * 16
     assert images["rows_in"] == images["written"] + images["excluded"] + images["failed"]
     assert built.manifest["rows"]["text"]["rows_in"] == 16 + 2 * 4
     assert built.rows("failed") == []
@@ -130,6 +138,6 @@ def test_every_prompt_and_row_is_accounted_for(built: Built) -> None:
 
 def test_a_second_run_draws_writes_and_judges_nothing(built: Built, folder: Path) -> None:
     arguments = ("--profile", str(folder / "profile.toml"))
-    again = build(folder / "again", folder / "work", *arguments, settings=ANY_SCORE)
+    again = build(folder / "again" / "out", folder / "work", *arguments, settings=ANY_SCORE)
     assert again.digests == built.digests
     assert set(again.inferred().values()) == {0}

@@ -181,7 +181,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_told(
     assert (status, found["GPU"][0][0]) == (1, "missing")
 
 
-@pytest.mark.parametrize(("size", "state"), [(10**9, "ok"), (5 * 10**7, "warning"), (10**6, "missing")])
+@pytest.mark.parametrize(("size", "state"), [(10**9, "ok"), (25 * 10**6, "warning"), (10**6, "missing")])
 def test_models_are_held_against_the_memory_that_is_there(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch, size: int, state: str
 ) -> None:

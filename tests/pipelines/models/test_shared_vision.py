@@ -1,6 +1,7 @@
 """Shared vision: handing the tower's features over changes no answer, and no image is seen twice."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def settings(judge_folder: Path) -> Model:
 
 @pytest.fixture
 def load(settings: Model) -> Load:
-    return lambda: load_vision_language_model(settings)
+    return lambda: replace(load_vision_language_model(settings))
 
 
 @pytest.fixture
