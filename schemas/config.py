@@ -154,7 +154,7 @@ class Images(Section):
 
     source: Sources = ("tinyworld",)
     diffusion: Diffusion | None = Field(default=None, description="draws for the source `diffusion`")
-    count: Count = Field(default=3000, description="how many to generate")
+    count: Count = Field(default=2500, description="how many to generate")
     limit: int = Field(default=0, ge=0, description="the most rows to read of a source; 0 means all")
     plainly_harmful: Fraction = Field(
         default=0.04, description="share that tinyworld makes harmful by itself"
@@ -176,7 +176,7 @@ class Texts(Section):
 
     source: Sources = ("tinyworld",)
     language: Language | None = Field(default=None, description="writes for the source `language`")
-    count: Count = Field(default=3000, description="how many to generate")
+    count: Count = Field(default=2500, description="how many to generate")
     limit: int = Field(default=0, ge=0, description="the most rows to read of a source; 0 means all")
     plainly_harmful: Fraction = Field(
         default=0.04, description="share that tinyworld makes harmful by itself"
