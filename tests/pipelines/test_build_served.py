@@ -49,9 +49,11 @@ endpoint = {{ url = "{judge}", model = "judge", concurrency = 3 }}
 
 [pair]
 baseline_candidates = 4
+candidates_per_scenario = 4
+uses_per_scenario = 1
 
 [contrast]
-neighbours = 1
+neighbours = 8
 """
 ONE_TRY = ("texts.language.endpoint.attempts=1", "judge.endpoint.attempts=1")
 ORDERS = 2
