@@ -117,7 +117,7 @@ def _run(folder: Path, name: str, work: str, servers: tuple[Served, Served], *se
     for served in servers:
         served.asked.clear()
     profile = ("--profile", str(folder / "profile.toml"))
-    built = build(folder / name, folder / work, *profile, settings=[*ANY_SCORE, *settings])
+    built = build(folder / name / "out", folder / work, *profile, settings=[*ANY_SCORE, *settings])
     stored = sum(map(_count, (folder / work / "cache").glob("*.sqlite")))
     return Run(built, list(servers[0].asked), list(servers[1].asked), stored)
 
