@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.engine import choose_engine
 from pipelines.logs import quiet
+from pipelines.profiles import add_profile_options, profile_names, profile_path
 from schemas.config import BuildConfig, load_config
 
 if TYPE_CHECKING:
     from pipelines.kit import Kit
 
-PROFILES = Path(__file__).parent / "profiles"
 STAGES = (
     "ingest images",
     "quarantine",
@@ -125,7 +125,7 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; what it does not know is handed to Beam."""
-    known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.toml")))
+    known = ", ".join(profile_names())
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.build",
         description=__doc__,
@@ -141,19 +141,7 @@ def parser() -> argparse.ArgumentParser:
         help="your images: a folder, a WebDataset .tar, a .parquet file or hf:DATASET",
     )
     add("--texts", metavar="SRC", help="your texts: a .txt, .csv, .jsonl or .parquet file or hf:DATASET")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="STAGE.KEY=VALUE",
-        help="override one value of the profile",
-    )
-    add(
-        "--work-dir",
-        type=Path,
-        default=Path("datasets_out/.work"),
-        help="blob store, inference cache and progress, shared by builds (default: %(default)s)",
-    )
+    add_profile_options(parser)
     add("--runner", default="DirectRunner", help="Beam runner (default: %(default)s, the in-process engine)")
     add("--verbose", action="store_true", help="show the log of Beam and of the models")
     return parser
@@ -161,8 +149,7 @@ def parser() -> argparse.ArgumentParser:
 
 def configure(arguments: argparse.Namespace) -> BuildConfig:
     """The profile with the command line's overrides; ConfigError names what is wrong."""
-    named = PROFILES / f"{arguments.profile}.toml"
-    profile = named if named.is_file() else Path(arguments.profile)
+    profile = profile_path(arguments.profile)
     sources = [("images", arguments.images), ("texts", arguments.texts)]
     overrides = [f"{section}.source={_quoted(source)}" for section, source in sources if source]
     if arguments.out:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipelines.build import PROFILES
 from pipelines.logs import quiet
+from pipelines.profiles import add_profile_options, profile_path
 
 if TYPE_CHECKING:
     from pipelines.calibration import Calibration
@@ -62,19 +62,7 @@ def parser() -> argparse.ArgumentParser:
         help="of what is called harmful, and benign (default: %(default)s)",
     )
     add("--fit", type=float, default=0.5, help="share of the pairs that is fitted on (default: %(default)s)")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="STAGE.KEY=VALUE",
-        help="override one value of the profile",
-    )
-    add(
-        "--work-dir",
-        type=Path,
-        default=Path("datasets_out/.work"),
-        help="as of the build (default: %(default)s)",
-    )
+    add_profile_options(parser)
     return parser
 
 
@@ -108,8 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet(False)
     from schemas.config import load_config
 
-    named = PROFILES / f"{arguments.profile}.toml"
-    profile = named if named.is_file() else Path(arguments.profile)
+    profile = profile_path(arguments.profile)
     try:
         if not 0.5 <= arguments.precision <= 1 or not 0 < arguments.fit < 1:
             raise ValueError("--precision lies between 0.5 and 1, --fit between 0 and 1")

@@ -15,9 +15,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.build import PROFILES
 from pipelines.checkup.findings import Finding, Status
 from pipelines.logs import quiet
+from pipelines.profiles import add_profile_options, profile_path
 from schemas.config import BuildConfig, ConfigError, load_config
 
 if TYPE_CHECKING:
@@ -43,22 +43,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write the profile with pinned revisions there, and check nothing else",
     )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="STAGE.KEY=VALUE",
-        help="override one value of the profile",
-    )
     add("--images", metavar="SRC", help="as of the build")
     add("--texts", metavar="SRC", help="as of the build")
     add("--out", type=Path, help="as of the build (default: datasets_out/NAME of the profile)")
-    add(
-        "--work-dir",
-        type=Path,
-        default=Path("datasets_out/.work"),
-        help="as of the build (default: %(default)s)",
-    )
+    add_profile_options(parser)
     add("--json", action="store_true", help="print the findings as JSON")
     return parser
 
@@ -70,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     errors = Console(stderr=True)
-    named = PROFILES / f"{arguments.profile}.toml"
-    profile = named if named.is_file() else Path(arguments.profile)
+    profile = profile_path(arguments.profile)
     try:
         config = load_config(profile, _overrides(arguments), unpinned=True)
         if arguments.pin:

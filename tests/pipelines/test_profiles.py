@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.build import PROFILES
 from pipelines.build import main as build
 from pipelines.checkup.machine import BYTES, ROOM
 from pipelines.checkup.references import endpoints_of, hub_facts, models_of
+from pipelines.profiles import PROFILES
 from schemas.config import BuildConfig, ConfigError, load_config
 
 README = Path(__file__).parents[2] / "README.md"
