@@ -43,10 +43,10 @@ class Figures(NamedTuple):
     text_screen_false: float
 
 
-def measure(folder: Path, count: int = 600) -> Figures:
-    """Measure all four models in a folder."""
+def measure(folder: Path, count: int) -> Figures:
+    """Measure all four models in a folder, on `count` examples of each kind."""
     torch.manual_seed(0)
-    pool = draw_pool(MEASURE_SEEDS, 2 * count)
+    pool = draw_pool(MEASURE_SEEDS, max(128, 2 * count))
     harmful = draw_pool(MEASURE_SEEDS, count, plainly_harmful=True)
     retrieval = recall_at_1(folder / "clip", pool)
     groups = judged(folder / "judge", pool, count)

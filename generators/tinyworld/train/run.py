@@ -25,6 +25,8 @@ from generators.tinyworld.train.tokenizer import train_tokenizer
 from generators.tinyworld.world import load_world
 from schemas.questions import IMAGE_ALONE, JOINT, RATIONALE, TEXT_ALONE
 
+MEASURED = 600
+"""Pairs of each kind that the figures are of, at effort 1."""
 STEPS = {"clip": 1900, "screen-image": 250, "screen-text": 250, "judge": 2250}
 """Steps at effort 1: together under 90 minutes on 2 CPU cores with bfloat16 instructions."""
 
@@ -50,7 +52,7 @@ def train_all(
     if "judge" in only:
         encoder = load_dual_encoder(out / "clip").to(where)
         train_judge(pool, harmful, tokenizer, encoder, out / "judge", steps=steps["judge"], device=where)
-    figures = measure(out)
+    figures = measure(out, max(30, round(MEASURED * min(1.0, effort))))
     write_card(out, figures, steps=steps, scenes=scenes, minutes=(time.monotonic() - started) / 60)
     console.log(f"done; the figures are in {out / 'README.md'}")
 
