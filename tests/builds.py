@@ -1,12 +1,9 @@
-"""Runs `python -m pipelines.build` the way a user does, in a process of its own, and reads what it wrote."""
+"""Runs `pipelines.build` as a user does, in a process of its own, and reads what it wrote."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,8 +12,8 @@ from typing import Any, NamedTuple
 import pyarrow.dataset as ds
 
 from pipelines.storage.manifest import read_manifest
+from tests.forked import Command
 
-ROOT = Path(__file__).parents[1]
 TIMEOUT = 600.0
 """Seconds after which a build is killed with all its workers."""
 ANY_SCORE = (
@@ -100,54 +97,31 @@ def build(out: Path, work: Path, *arguments: str, settings: Iterable[str] = ()) 
         arguments: Further arguments.
         settings: `stage.key=value` overrides.
     """
-    log = out.with_name(f"{out.name}.log")
-    process = start(out, work, *arguments, settings=settings, log=log)
-    watchdog = threading.Timer(TIMEOUT, kill, [process])
-    watchdog.start()
+    running = start(out, work, *arguments, settings=settings, log=out.with_name(f"{out.name}.log"))
     try:
-        _, status, usage = os.wait4(process.pid, 0)
+        status = running.wait(TIMEOUT)
     except BaseException:
-        kill(process)
+        running.kill()
         raise
-    finally:
-        watchdog.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    said = [Path(f"{log}.{name}").read_text(encoding="utf-8") for name in ("out", "err")]
-    return Built(out, work, process.returncode, said[0], said[1], usage.ru_maxrss * 1024)
+    return Built(out, work, status, *running.said, running.peak)
 
 
-def start(
-    out: Path, work: Path, *arguments: str, settings: Iterable[str], log: Path
-) -> subprocess.Popen[bytes]:
+def start(out: Path, work: Path, *arguments: str, settings: Iterable[str], log: Path) -> Command:
     """Start the command as leader of a process group of its own, in the root of the repository."""
     out.parent.mkdir(parents=True, exist_ok=True)
     overrides = [f"--set={setting}" for setting in settings]
-    command = [sys.executable, "-m", "pipelines.build", f"--out={out}", f"--work-dir={work}"]
     # Bytecode of what the command imports must be kept, or every start compiles some seconds of it again.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    env |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}
-    with open(f"{log}.out", "wb") as stdout, open(f"{log}.err", "wb") as stderr:
-        return subprocess.Popen(
-            [*command, *overrides, *arguments],
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """`kill -9` a build and its workers."""
-    os.killpg(process.pid, signal.SIGKILL)
+    env |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    line = [f"--out={out}", f"--work-dir={work}", *overrides, *arguments]
+    return Command("pipelines.build", line, log, env)
 
 
 def build_until(moment: Callable[[], bool], out: Path, work: Path, settings: Iterable[str]) -> None:
     """Start the command and kill it with signal 9 at a moment; it must not have ended before."""
-    process = start(out, work, settings=settings, log=out.with_name(f"{out.name}.killed"))
+    running = start(out, work, settings=settings, log=out.with_name(f"{out.name}.killed"))
     while not moment():
         time.sleep(0.01)
-        assert process.poll() is None, f"it ended with status {process.returncode} before it could be killed"
-    kill(process)
-    assert process.wait() == -signal.SIGKILL
+        assert not running.ended, f"it ended with status {running.wait()} before it could be killed"
+    running.kill()
+    assert running.wait() == -signal.SIGKILL

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Features, Image, Value
 
-from tests.builds import ROOT
+from tests.forked import ROOT
 from tests.hub_server import COMMIT, TOKEN, hub_server
 
 SCRIPT = """

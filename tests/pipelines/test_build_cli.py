@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.builds import ROOT, build
+from tests.builds import build
+from tests.forked import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 CLOSED = """

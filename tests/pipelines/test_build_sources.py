@@ -18,7 +18,8 @@ import pytest
 
 from generators.tinyworld.source import Scenes, Utterances
 from schemas.records import ROLES
-from tests.builds import ANY_SCORE, ROOT, Built, build, few_scenarios
+from tests.builds import ANY_SCORE, Built, build, few_scenarios
+from tests.forked import ROOT
 from tests.hostile import hostile_folder, hostile_jsonl
 
 pytestmark = pytest.mark.timeout(600)
