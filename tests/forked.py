@@ -15,7 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LIBRARIES = ("pipelines.run", "pipelines.release", "pipelines.report", "datasets", "matplotlib.pyplot")
+LIBRARIES = (
+    *("pipelines.run", "pipelines.release", "pipelines.report", "pipelines.calibration"),
+    *("datasets", "datasketch", "faiss", "matplotlib.pyplot", "mlcroissant", "open_clip", "phonenumbers"),
+    *(f"transformers.models.{name}.modeling_{name}" for name in ("bert", "internvl", "opt", "vit")),
+    "transformers.models.llava.processing_llava",
+)
 # What torch's threads do between two kernels is decided when it is imported, by the environment of that moment.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 _context = multiprocessing.get_context("forkserver")

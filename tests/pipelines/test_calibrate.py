@@ -1,8 +1,8 @@
 """`python -m pipelines.calibrate` on the default judge and labelled pairs that no build and no training has."""
 
+import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +11,7 @@ import pytest
 
 from generators.tinyworld.labelled import labelled_pairs
 from schemas.config import load_config
-
-ROOT = Path(__file__).parents[2]
+from tests.forked import Command
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +23,11 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _calibrate(pairs: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    fixed = [
-        "tinyworld",
-        "--pairs",
-        str(pairs),
-        "--out",
-        str(folder / "new.toml"),
-        "--work-dir",
-        str(folder / "w"),
-    ]
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.calibrate", *fixed, *options],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    """Run the command; pairs and work directory are given."""
+    new, work = folder / "new.toml", folder / "w"
+    line = ["tinyworld", f"--pairs={pairs}", f"--out={new}", f"--work-dir={work}", *options]
+    running = Command("pipelines.calibrate", line, folder / "log", os.environ)
+    return subprocess.CompletedProcess(line, running.wait(240), *running.said)
 
 
 def test_the_error_falls_on_pairs_that_were_not_fitted_on_and_the_profile_loads(
