@@ -20,7 +20,7 @@ from transformers import (
 from generators.tinyworld.train.dual_encoder import normalise
 from generators.tinyworld.train.examples import GRID, PATCH, ScenePool
 from generators.tinyworld.train.lessons import Lesson, Lessons
-from generators.tinyworld.train.loop import optimise
+from generators.tinyworld.train.loop import autocast, optimise
 from generators.tinyworld.train.screening import image_processor
 from generators.tinyworld.train.tokenizer import IMAGE, VOCABULARY
 from generators.tinyworld.train.vision_tower import vision_config, vision_weights
@@ -98,7 +98,7 @@ class JudgeTraining:
         self.model.eval()
         parts = []
         for pixels in torch.from_numpy(pool.pixels).split(256):
-            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            with autocast(self.device):
                 states = self.model.model.vision_tower(normalise(pixels.to(self.device))).last_hidden_state
             grid = states[:, 1:].unflatten(1, (GRID, GRID))
             parts.append(self.model.model.pixel_shuffle(grid).flatten(1, 2).bfloat16().cpu())

@@ -1,4 +1,4 @@
-"""One training loop for all models: AdamW, warm-up and cosine, bfloat16 autocast, a progress bar."""
+"""One training loop for all models: AdamW, warm-up and cosine, bfloat16 where the hardware has it, a progress bar."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def optimise(
     with _bar() as progress:
         task = progress.add_task(name, total=steps, loss="")
         for step in range(steps):
-            with torch.autocast(device.type, dtype=torch.bfloat16), _attention(device):
+            with autocast(device), _attention(device):
                 loss = loss_of_step(step)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -45,6 +45,13 @@ def optimise(
             if not progress.console.is_terminal and (step + 1) % max(1, steps // 20) == 0:
                 progress.console.log(f"{name}: step {step + 1} of {steps}, loss {mean:.3f}")
     return sum(recent) / len(recent)
+
+
+def autocast(device: torch.device) -> AbstractContextManager[None]:
+    """bfloat16 where the hardware computes in it; a CPU without such instructions takes many times longer with it."""
+    capabilities = torch.cpu.get_capabilities()
+    native = device.type != "cpu" or capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return torch.autocast(device.type, dtype=torch.bfloat16) if native else nullcontext()
 
 
 def _attention(device: torch.device) -> AbstractContextManager[None]:
