@@ -1,0 +1,1 @@
+"""Training and evaluation of vision-language models on a finished dataset."""
