@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from pipelines.checkup.findings import Finding, Status
 from pipelines.logs import quiet
 from pipelines.profiles import add_profile_options, profile_path
-from schemas.config import BuildConfig, ConfigError, load_config
+from schemas.config import BuildConfig, load_config
+from schemas.profile import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from schemas.profile import UNPINNED, Section, read_profile
 from schemas.references import check_sources
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -38,16 +28,6 @@ BUILTIN = "builtin:"
 """Prefix of a model that ships with the package, as in `builtin:tinyworld/judge`."""
 
 
-class ConfigError(ValueError):
-    """A profile or an override that cannot be used; the message names every offending key."""
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys, infinities and NaN are refused, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
-
-
 class Model(Section):
     """Where a model's weights come from: `builtin:...`, a local folder, or a hub id with a pinned revision."""
 
@@ -64,9 +44,6 @@ class Model(Section):
     def _hub_ids_are_pinned(self, info: ValidationInfo) -> Model:
         _check_pinned(self.path, self.revision, info)
         return self
-
-
-UNPINNED = "unpinned"
 
 
 def _check_pinned(path: str, revision: str, info: ValidationInfo) -> None:
@@ -249,12 +226,9 @@ class Dedupe(Section):
     text_similarity: Fraction = Field(
         default=0.8, description="Jaccard similarity of word 3-shingles (MinHash)"
     )
-    split: dict[Literal["train", "validation", "test", "test_ood"], Fraction] = {
-        "train": 0.64,
-        "validation": 0.1,
-        "test": 0.13,
-        "test_ood": 0.13,
-    }
+    split: dict[Literal["train", "validation", "test", "test_ood"], Fraction] = Field(
+        default={"train": 0.64, "validation": 0.1, "test": 0.13, "test_ood": 0.13}
+    )
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Dedupe:
@@ -366,76 +340,5 @@ class BuildConfig(Section):
 
 
 def load_config(profile: Path, overrides: list[str] | None = None, *, unpinned: bool = False) -> BuildConfig:
-    """Read a profile and apply overrides of the form `stage.key=value` (value in TOML, or a bare string).
-
-    What neither names keeps its default, key by key, inside models too.
-
-    Args:
-        profile: The file.
-        overrides: Applied in their order.
-        unpinned: Let hub models without a revision pass; only what pins or checks a profile may do so.
-
-    Raises:
-        ConfigError: Not TOML, an unknown key, or an impossible value; each is named.
-    """
-    try:
-        data = tomllib.loads(profile.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"there is no profile {profile}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{profile} is not TOML: {error}") from None
-    data = _over(BuildConfig().model_dump(), data)
-    for override in overrides or []:
-        _apply(data, override)
-    try:
-        return BuildConfig.model_validate(data, context={UNPINNED: unpinned})
-    except ValidationError as error:
-        raise ConfigError(_explain(error, profile)) from None
-
-
-def _over(defaults: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """The defaults with the data laid over them, section by section."""
-    merged = dict(defaults)
-    for key, value in data.items():
-        below = merged.get(key)
-        merged[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _apply(data: dict[str, Any], override: str) -> None:
-    path, equals, value = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or len(keys) < 2 or not all(keys):
-        raise ConfigError(f"--set {override!r}: write it as stage.key=value, e.g. --set select.min_joint=0.9")
-    section: Any = data
-    for key in keys[:-1]:
-        if section.get(key) is None:
-            section[key] = {}
-        section = section[key]
-        if not isinstance(section, dict):
-            raise ConfigError(f"--set {override!r}: {key!r} is a value, not a section")
-    section[keys[-1]] = _parse(value.strip())
-
-
-def _parse(value: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return value
-
-
-def _explain(error: ValidationError, profile: Path) -> str:
-    lines = []
-    problems = error.errors()
-    for problem in problems:
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            lines.append(f"unknown key `{key}`")
-        elif problem["type"] == UNPINNED:
-            lines.append(f"`{key}`: {problem['msg']}")
-        else:
-            lines.append(f"`{key}`: {problem['msg']} (got {problem['input']!r})")
-    if any(problem["type"] == UNPINNED for problem in problems):
-        command = f"python -m pipelines.doctor {os.path.relpath(profile)} --pin pinned.toml"
-        lines.append(f"pin them with `{command}`, then use pinned.toml")
-    return "the configuration cannot be used:\n  " + "\n  ".join(lines)
+    """The configuration of a build; see `read_profile`."""
+    return read_profile(BuildConfig, profile, overrides, unpinned=unpinned)

@@ -13,7 +13,8 @@ import pytest
 
 from generators.weights import weights_folder
 from pipelines.doctor import main
-from schemas.config import ConfigError, load_config
+from schemas.config import load_config
+from schemas.profile import ConfigError
 from tests import checkpoints
 from tests.generators.conftest import stable_diffusion_folder
 from tests.pipelines.doctors import NOBODY, Checked, run

@@ -10,7 +10,8 @@ from pipelines.build import main as build
 from pipelines.checkup.machine import BYTES, ROOM
 from pipelines.checkup.references import endpoints_of, hub_facts, models_of
 from pipelines.profiles import PROFILES
-from schemas.config import BuildConfig, ConfigError, load_config
+from schemas.config import BuildConfig, load_config
+from schemas.profile import ConfigError
 
 README = Path(__file__).parents[2] / "README.md"
 NAMES = sorted(path.stem for path in PROFILES.glob("*.toml"))

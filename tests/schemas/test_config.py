@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.config import BUILTIN, BuildConfig, ConfigError, Dedupe, Model, Section, load_config
+from schemas.config import BUILTIN, BuildConfig, Dedupe, Model, load_config
+from schemas.profile import ConfigError, Section
 from schemas.records import SPLITS
 
 Load = Callable[..., BuildConfig]
