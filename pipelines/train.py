@@ -1,0 +1,119 @@
+"""Train a vision-language model on a dataset, to reason about emergent harm: `python -m pipelines.train --help`.
+
+`sft` learns reasoning chains made of the dataset's rationales; `grpo` goes on from there by rewards; `dpo` prefers right
+reasoning to reasoning that was perturbed. Every run's folder can be the model of the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.logs import quiet
+from pipelines.profiles import PROFILES
+
+TRAINING = PROFILES / "training"
+KINDS = ("sft",)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    known = ", ".join(sorted(path.stem for path in TRAINING.glob("*.toml")))
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("kind", choices=KINDS, help="what to train by")
+    add("--dataset", type=Path, required=True, help="the folder that a build or finalize wrote")
+    add(
+        "--model",
+        default="builtin:tinyworld/base",
+        help="a folder, a run's folder, a hub id, or builtin:tinyworld/base (default: %(default)s)",
+    )
+    add("--revision", default="", help="the commit of a hub id")
+    add("--out", type=Path, required=True, help="the run's folder; one that holds a finished run is refused")
+    add(
+        "--profile",
+        default="cpu",
+        help=f"a profile's name ({known}) or the path of a TOML file (default: cpu)",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="override one value of the profile",
+    )
+    add("--resume", action="store_true", help="go on from the last checkpoint in the run's folder")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; 0 if the run is complete, 2 if something cannot be used."""
+    arguments = parser().parse_args(argv)
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    quiet(False)
+    try:
+        _train(arguments)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"crossharm: {error}\n")
+        return 2
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from pipelines.training.run_folder import RunFolder, dataset_digest, versions
+    from schemas.profile import read_profile
+    from schemas.training import TrainConfig
+
+    named = TRAINING / f"{arguments.profile}.toml"
+    config = read_profile(TrainConfig, named if named.is_file() else Path(arguments.profile), arguments.set)
+    run = RunFolder(arguments.out)
+    if (run.path / "run.json").is_file():
+        raise ValueError(f"{run.path} holds a finished run; name another folder with --out")
+    digest = dataset_digest(arguments.dataset)
+    facts = {
+        "name": run.path.resolve().name,
+        "kind": arguments.kind,
+        "base": _name(arguments.model, arguments.revision),
+        "dataset": {"name": arguments.dataset.resolve().name, "digest": digest},
+        "configuration": config.model_dump(mode="json"),
+        "versions": versions(),
+    }
+    run.path.mkdir(parents=True, exist_ok=True)
+    _fit(arguments, config, run, facts)
+
+
+def _name(model: str, revision: str) -> str:
+    """How a run calls its base: no path of this machine."""
+    return f"{model}@{revision}" if revision else model if model.startswith("builtin:") else Path(model).name
+
+
+def _fit(arguments: argparse.Namespace, config: Any, run: Any, facts: dict[str, Any]) -> None:
+    import torch
+    from rich.console import Console
+
+    from pipelines.training.examples import load_examples
+    from pipelines.training.fitting import fit
+    from pipelines.training.policy import freeze_vision, load_policy
+    from pipelines.training.sft import lessons, sft_trainer
+
+    console = Console(stderr=True)
+    torch.manual_seed(config.sft.seed)
+    examples = load_examples(arguments.dataset, "train")
+    policy = load_policy(arguments.model, config.policy, arguments.revision)
+    if config.policy.freeze_vision:
+        freeze_vision(policy.model)
+    trainer = sft_trainer(policy, lessons(examples, config), config, run)
+    fit(trainer, run, facts, resume=arguments.resume, console=console)
+    console.print(f"The model is in {run.model}; ask it with: python -m pipelines.evaluate --run {run.path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

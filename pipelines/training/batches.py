@@ -1,0 +1,43 @@
+"""The order in which training meets its rows: the members of a contrast set share a batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+
+def contrast_order(groups: Sequence[str], batch: int, seed: int) -> list[int]:
+    """An order of all rows in which, cut into batches, contrast sets stay whole as far as they fit.
+
+    Sets and single rows are shuffled together; a set that the present batch has no room for waits while smaller
+    ones that come soon fill it. Where nothing near fits, and where a set is larger than a batch, a set is cut.
+
+    Args:
+        groups: The contrast group of every row; empty for a row that is in none.
+        batch: Rows of one batch.
+        seed: Decides the shuffle.
+    """
+    waiting = _units(groups)
+    random.Random(f"order {seed}").shuffle(waiting)
+    order: list[int] = []
+    while waiting:
+        room = batch - len(order) % batch
+        soon = waiting[: 4 * batch]
+        order += waiting.pop(next((n for n, rows in enumerate(soon) if len(rows) <= room), 0))
+    return order
+
+
+def _units(groups: Sequence[str]) -> list[list[int]]:
+    """The rows of every set, and every single row by itself."""
+    members: dict[str, list[int]] = {}
+    for row, group in enumerate(groups):
+        members.setdefault(group or f"row {row}", []).append(row)
+    return list(members.values())
+
+
+def repeated_order(groups: Sequence[str], batch: int, seed: int, rows: int) -> list[int]:
+    """`contrast_order` over and over, another shuffle each time, until at least `rows` rows are there."""
+    order: list[int] = []
+    while len(order) < rows:
+        order += contrast_order(groups, batch, seed + len(order))
+    return order[:rows]

@@ -1,0 +1,103 @@
+"""A run's folder: what was trained on what, its metrics as they came, curves to look at, and the model with a card.
+
+R/run.json        configuration, base model, dataset and its digest, versions, final metrics
+R/metrics.jsonl   one line a logged step
+R/curves.png      the metrics that people look at
+R/tensorboard/    the same for TensorBoard
+R/checkpoints/    to resume from, if the profile asks for any
+R/model/          weights (or adapter) and processor; R/model/README.md is the model card
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+LIBRARIES = ("crossharm", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers")
+
+
+class RunFolder(NamedTuple):
+    """Where a run writes."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """Weights and processor."""
+        return self.path / "model"
+
+    @property
+    def metrics(self) -> Path:
+        """One line a logged step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The trainer's own folders."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files."""
+        return self.path / "tensorboard"
+
+    def log(self, step: int, values: Mapping[str, Any]) -> None:
+        """Append the finite numbers of a step."""
+        numbers = {name: value for name, value in values.items() if _is_finite(value)}
+        with self.metrics.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"step": step} | numbers) + "\n")
+
+    def forget_after(self, step: int) -> None:
+        """Drop the lines of steps after a checkpoint that a resumed run goes on from."""
+        kept = [line for line in self.logged() if line["step"] <= step]
+        self.metrics.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The lines so far; a last one that a kill cut in two is left out."""
+        if not self.metrics.is_file():
+            return []
+        lines = self.metrics.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+    def write_run(self, facts: Mapping[str, Any]) -> None:
+        """Write `run.json`, whole or not at all."""
+        part = self.path / ".run.json.part"
+        part.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(part, self.path / "run.json")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def dataset_digest(dataset: Path) -> str:
+    """sha256 (hex) over names and contents of the shards of `data/`.
+
+    Raises:
+        ValueError: There are no shards.
+    """
+    shards = sorted((dataset / "data").glob("*.parquet"))
+    if not shards:
+        raise ValueError(f"{dataset} holds no dataset: there is no data/*.parquet")
+    whole = hashlib.sha256()
+    for shard in shards:
+        with shard.open("rb") as file:
+            whole.update(f"{shard.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what a run's result may depend on."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,38 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.training.batches import contrast_order, repeated_order
+
+GROUPS = st.lists(st.sampled_from(["", "", "a", "b", "c", "d", "e", "f"]), max_size=60)
+
+
+@given(GROUPS, st.integers(1, 9), st.integers(0, 9))
+def test_every_row_comes_once(groups: list[str], batch: int, seed: int) -> None:
+    assert sorted(contrast_order(groups, batch, seed)) == list(range(len(groups)))
+
+
+def test_sets_of_three_are_whole_where_single_rows_fill_the_batches() -> None:
+    groups = [f"set {n // 3}" for n in range(90)] + [""] * 60
+    order = contrast_order(groups, 8, 0)
+    batches = [order[start : start + 8] for start in range(0, len(order), 8)]
+    cut = [n for n in range(30) if len({i for i, rows in enumerate(batches) for r in rows if r // 3 == n and r < 90}) > 1]
+    assert len(cut) <= 1
+
+
+def test_single_rows_are_not_left_to_the_end() -> None:
+    order = contrast_order([f"set {n // 3}" for n in range(300)] + [""] * 100, 32, 0)
+    singles = [place for place, row in enumerate(order) if row >= 300]
+    assert 100 < sum(singles) / len(singles) < 300
+
+
+def test_the_seed_alone_decides_the_order() -> None:
+    groups = ["a", "a", "b", "b", *[""] * 20]
+    assert contrast_order(groups, 4, 1) == contrast_order(groups, 4, 1)
+    assert contrast_order(groups, 4, 1) != contrast_order(groups, 4, 2)
+
+
+def test_an_order_that_is_repeated_is_another_each_time() -> None:
+    order = repeated_order([""] * 20, 4, 0, 50)
+    assert sorted(order[:20]) == sorted(order[20:40]) == list(range(20))
+    assert order[:20] != order[20:40]
+    assert len(order) == 50
