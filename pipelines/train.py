@@ -68,9 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from pipelines.training.configuration import TrainConfig
     from pipelines.training.run_folder import RunFolder, dataset_digest, versions
     from schemas.profile import read_profile
-    from schemas.training import TrainConfig
 
     named = TRAINING / f"{arguments.profile}.toml"
     config = read_profile(TrainConfig, named if named.is_file() else Path(arguments.profile), arguments.set)

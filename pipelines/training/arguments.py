@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.training.configuration import Optimisation, Policy
 from pipelines.training.run_folder import RunFolder
-from schemas.training import Optimisation, Policy
 
 
 def common_arguments(settings: Optimisation, policy: Policy, run: RunFolder) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from generators.weights import weights_folder
-from schemas.training import Policy as Settings
+from pipelines.training.configuration import Policy as Settings
 
 ADAPTER = "adapter_config.json"
 

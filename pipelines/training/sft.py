@@ -11,9 +11,9 @@ from pipelines.training.arguments import adapter_of, common_arguments
 from pipelines.training.batches import repeated_order
 from pipelines.training.chains import can_teach, lesson_of
 from pipelines.training.concatenation import joined_rows
+from pipelines.training.configuration import TrainConfig
 from pipelines.training.policy import Policy
 from pipelines.training.run_folder import RunFolder
-from schemas.training import TrainConfig
 
 
 def lessons(examples: datasets.Dataset, config: TrainConfig) -> datasets.Dataset:
