@@ -10,7 +10,7 @@ from transformers.training_args import TrainingArguments
 from pipelines.training.rewards.cost import Multiplier
 
 
-class MultiplierAscent(TrainerCallback, ExportableState):  # type: ignore[misc]
+class MultiplierAscent(TrainerCallback, ExportableState):
     """Moves the multiplier after every optimiser step and keeps it in the trainer's checkpoints.
 
     Leave `restore_callback_states_from_checkpoint` off: it would build a callback without its multiplier, and this one
@@ -28,7 +28,8 @@ class MultiplierAscent(TrainerCallback, ExportableState):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Go on with the value of the checkpoint that training resumes from."""
-        saved = (state.stateful_callbacks or {}).get(type(self).__name__)
+        states: Any = state.stateful_callbacks or {}
+        saved = states.get(type(self).__name__)
         if saved and state.global_step:
             self._multiplier.value = float(saved["attributes"]["value"])
 

@@ -121,8 +121,11 @@ def _examples(columns: Mapping[str, Sequence[Any]]) -> list[Example]:
     blank |= dict.fromkeys(_LISTS, ()) | dict.fromkeys(_NUMBERS, 0.0)
     known = [name for name in Example._fields if name in columns]
     rows = zip(*(columns[name] for name in known), strict=True)
-    examples = [Example(**(blank | dict(zip(known, row, strict=True)))) for row in rows]
-    return [one._replace(**{name: tuple(getattr(one, name)) for name in _LISTS}) for one in examples]
+    return [_example(blank | dict(zip(known, row, strict=True))) for row in rows]
+
+
+def _example(fields: dict[str, Any]) -> Example:
+    return Example(**(fields | {name: tuple(fields[name]) for name in _LISTS}))
 
 
 def _by(keys: Iterable[str]) -> dict[str, list[int]]:

@@ -40,6 +40,11 @@ class Resources:
     multiplier: Multiplier = field(default_factory=Multiplier)
     """Moved between steps by `ascent.MultiplierAscent`."""
 
+    @property
+    def all(self) -> Resources:
+        """Themselves, for a reward that is made of others."""
+        return self
+
 
 class Entry(NamedTuple):
     """A reward that there is."""
@@ -57,10 +62,9 @@ def _hybrid(embedder: Embedder, chance: float = 0.0) -> Reward:
 
 
 def _combination(
-    embedder: Embedder, references: Mapping[str, float] | None = None, sharpness: float = 1.0
+    resources: Resources, references: Mapping[str, float] | None = None, sharpness: float = 1.0
 ) -> Reward:
-    """Parts by name with their reference scores; of the rewards that need nothing or an embedder."""
-    resources = Resources(embedder=embedder)
+    """Parts by name with their reference scores."""
     chosen = references or {"verdict": 0.5, "grounding": 0.5, "rationale": 0.5}
     parts = tuple(Part(make_reward(name, resources), reference) for name, reference in chosen.items())
     return LogSigmoid(parts, sharpness)
@@ -101,7 +105,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "cost": Entry("missed harm costs what the multiplier says", "2503.17682", Cost, ("multiplier",)),
     "combination": Entry(
-        "several rewards, every one of which has to hold", "2402.00742", _combination, ("embedder",)
+        "several rewards, every one of which has to hold", "2402.00742", _combination, ("all",)
     ),
 }
 """Every reward by the name that profiles and logs call it; sources are arXiv ids."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pipelines.models.clip import DualEncoder, TextEmbedder
 
 
 class Embedder(Protocol):
@@ -29,12 +33,17 @@ class ClipTexts:
 
     def __call__(self, texts: list[str]) -> NDArray[np.floating[Any]]:
         """Embed the texts."""
+        handler, encoder = self._loaded
+        return _rows([np.frombuffer(row, dtype="<f4") for row in handler.run_inference(texts, encoder)])
+
+    @cached_property
+    def _loaded(self) -> tuple[TextEmbedder, DualEncoder]:
+        """Held here, since a process holds a dual encoder only as long as somebody uses it."""
         from pipelines.models.clip import TextEmbedder
         from schemas.config import Model
 
         handler = TextEmbedder(Model(path=self.folder, revision=self.revision, batch_size=self.batch_size))
-        rows = handler.run_inference(texts, handler.load_model())
-        return _rows([np.frombuffer(row, dtype="<f4") for row in rows])
+        return handler, handler.load_model()
 
 
 @dataclass(frozen=True, eq=False)

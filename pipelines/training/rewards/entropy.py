@@ -17,8 +17,8 @@ class DecisionEntropy:
     """How well the policy's entropy of the verdict, given the reasoning, suits an answer (arXiv 2510.08630).
 
     The entropy h is in bits. A right answer scores 1 up to h = `sure`, falling linearly to 0 at `right_unsure`; a wrong
-    one 0 up to `sure`, rising linearly to 1 at `wrong_unsure`. What the gate turns away scores 0. In [0, 1]; at most
-    0.2 of the 0.9 for accuracy, a wrong answer never earns more than a right one by the paper's weights.
+    one 0 up to `sure`, rising linearly to 1 at `wrong_unsure`. What the gate turns away scores 0. By the paper's
+    weights a wrong answer, however unsure, earns less than any right one. In [0, 1].
 
     Raises:
         ValueError: Not 0 <= sure < right_unsure, wrong_unsure <= 1.

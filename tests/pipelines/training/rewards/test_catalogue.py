@@ -52,7 +52,8 @@ def test_a_right_answer_earns_more_than_a_wrong_one_and_that_no_less_than_an_emp
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_what_is_no_honest_answer_is_paid_as_little_as_silence(name, example, kind):
     tried = unpaid(example)[kind]
-    good, bad, empty, *scores = scores_of(name, example, [right(example), wrong(example), "", *tried])
+    group = [right(example), wrong(example), "", *tried]
+    empty, *scores = scores_of(name, example, group)[2:]
     assert scores == [empty] * len(tried)
     if empty is not None:
         assert empty <= 0 or empty == make_reward(name, RESOURCES).bounds[0]

@@ -56,7 +56,7 @@ def straightforward(policy, asked):
 def test_the_probability_is_that_of_the_two_whole_completions(judge, reordered):
     asked = [Asked(HARM.text, picture(at), think, reordered) for at, think in enumerate(THOUGHTS)]
     assert judge(asked) == pytest.approx([straightforward(judge, one) for one in asked], abs=1e-4)
-    assert 0.001 < min(judge(asked))
+    assert all(0.001 < harm < 0.999 for harm in judge(asked))
 
 
 def test_a_probability_does_not_depend_on_the_neighbours(judge):
