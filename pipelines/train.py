@@ -1,7 +1,7 @@
 """Train a vision-language model on a dataset, to reason about emergent harm: `python -m pipelines.train --help`.
 
-`sft` learns reasoning chains made of the dataset's rationales; `grpo` goes on from there by rewards; `dpo` prefers right
-reasoning to reasoning that was perturbed. Every run's folder can be the model of the next.
+`sft` learns reasoning chains made of the dataset's rationales; `grpo` goes on from there by rewards; `dpo` prefers
+right reasoning to reasoning that was perturbed. Every run's folder can be the model of the next.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipelines.logs import quiet
 from pipelines.profiles import PROFILES
 
 TRAINING = PROFILES / "training"
-KINDS = ("sft",)
+KINDS = ("sft", "grpo")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECTION.KEY=VALUE",
         help="override one value of the profile",
     )
+    add("--use-vllm", action="store_true", help="let vLLM, where it is installed, write what GRPO rewards")
     add("--resume", action="store_true", help="go on from the last checkpoint in the run's folder")
     return parser
 
@@ -73,7 +74,9 @@ def _train(arguments: argparse.Namespace) -> None:
     from schemas.profile import read_profile
 
     named = TRAINING / f"{arguments.profile}.toml"
-    config = read_profile(TrainConfig, named if named.is_file() else Path(arguments.profile), arguments.set)
+    vllm = ['grpo.vllm="colocate"'] if arguments.use_vllm else []
+    profile = named if named.is_file() else Path(arguments.profile)
+    config = read_profile(TrainConfig, profile, [*vllm, *arguments.set])
     run = RunFolder(arguments.out)
     if (run.path / "run.json").is_file():
         raise ValueError(f"{run.path} holds a finished run; name another folder with --out")
@@ -96,23 +99,32 @@ def _name(model: str, revision: str) -> str:
 
 
 def _fit(arguments: argparse.Namespace, config: Any, run: Any, facts: dict[str, Any]) -> None:
-    import torch
     from rich.console import Console
+    from transformers import set_seed
 
     from pipelines.training.examples import load_examples
     from pipelines.training.fitting import fit
     from pipelines.training.policy import freeze_vision, load_policy
-    from pipelines.training.sft import lessons, sft_trainer
 
     console = Console(stderr=True)
-    torch.manual_seed(config.sft.seed)
+    set_seed(getattr(config, arguments.kind).seed)
     examples = load_examples(arguments.dataset, "train")
     policy = load_policy(arguments.model, config.policy, arguments.revision)
     if config.policy.freeze_vision:
         freeze_vision(policy.model)
-    trainer = sft_trainer(policy, lessons(examples, config), config, run)
+    trainer = _trainer(arguments, config, run, policy, examples)
     fit(trainer, run, facts, resume=arguments.resume, console=console)
     console.print(f"The model is in {run.model}; ask it with: python -m pipelines.evaluate --run {run.path}")
+
+
+def _trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: Any, examples: Any) -> Any:
+    if arguments.kind == "sft":
+        from pipelines.training.sft import lessons, sft_trainer
+
+        return sft_trainer(policy, lessons(examples, config), config, run)
+    from pipelines.training.grpo import grpo_trainer, questions
+
+    return grpo_trainer(policy, questions(examples, config, arguments.dataset), config, run)
 
 
 if __name__ == "__main__":

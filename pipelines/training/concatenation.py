@@ -1,6 +1,6 @@
 """Rows made of two pairs: images side by side, texts joined; after safety-aware concatenation (GuardReasoner-VL).
 
-The paper (arXiv 2505.11049) calls a joined sample harmful if any part is. Where harm is emergent, an image and a text of
+The paper (arXiv 2505.11049) calls a joined sample harmful if any part is. Where harm is emergent, image and text of
 two benign pairs may be harmful together, so benign rows are joined only if they share their text: then
 every combination in the joined row was judged.
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from pipelines.training.mechanisms.settings import Mechanisms
 from schemas.config import Count, Device, DType, Fraction
 from schemas.profile import Section
 
@@ -38,7 +39,9 @@ class Optimisation(Section):
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     batch_size: Count = Field(default=8, description="rows of one forward pass on a device")
-    accumulation: Count = Field(default=1, description="forward passes of one step")
+    accumulation: Count = Field(
+        default=1, description="forward passes of one step; GRPO's follow from its prompts and generations"
+    )
     seed: int = 0
     log_every: Count = 10
     save_every: int = Field(default=0, ge=0, description="steps between checkpoints; 0 keeps none")
@@ -55,8 +58,77 @@ class Sft(Optimisation):
     contrast_batches: bool = Field(default=True, description="keep contrast partners in one batch")
 
 
+class Grpo(Optimisation):
+    """Group relative policy optimisation with rewards; defaults after GuardReasoner-VL (arXiv 2505.11049)."""
+
+    learning_rate: float = Field(default=1e-6, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "constant"
+    steps: Count = 200
+    prompts: Count = Field(default=4, description="pairs of one step")
+    generations: int = Field(default=16, ge=2, description="completions of every pair")
+    max_completion: Count = Field(default=512, description="tokens of a completion")
+    temperature: float = Field(default=1.2, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    epsilon: float = Field(default=0.2, gt=0, lt=1)
+    epsilon_high: float | None = Field(default=None, gt=0)
+    beta: float = Field(
+        default=0.0, ge=0, description="weight of the divergence from the base; 0 holds no copy of it"
+    )
+    loss: Literal["grpo", "bnpo", "dr_grpo", "dapo"] = "dapo"
+    scale: Literal["group", "batch", "none"] = Field(
+        default="group", description="what advantages are divided by"
+    )
+    aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
+    mask_truncated: bool = Field(
+        default=False, description="leave completions that hit the limit out of the loss"
+    )
+    iterations: Count = Field(default=1, description="optimiser passes over the same completions")
+    vllm: Literal["", "colocate", "server"] = Field(default="", description="let vLLM write the completions")
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> Grpo:
+        if self.prompts * self.generations % self.batch_size:
+            raise ValueError(
+                f"prompts ({self.prompts}) times generations ({self.generations}) is no multiple of batch_size "
+                f"({self.batch_size})"
+            )
+        return self
+
+
+class Rewards(Section):
+    """What GRPO pays for: names of `rewards.catalogue.CATALOGUE` with their weights."""
+
+    weights: dict[str, float] = Field(
+        default={"format": 0.1, "verdict": 1.0, "hazard": 0.3, "grounding": 0.2, "contrast": 0.5}
+    )
+    parameters: dict[str, dict[str, float]] = Field(
+        default={}, description="parameters of a reward, where they are not to be the published ones"
+    )
+    embedder: str = Field(
+        default="", description="open_clip or sentence encoder; needed by `rationale` and `hybrid`"
+    )
+    embedder_revision: str = ""
+    max_think: Count = Field(default=1500, description="characters of reasoning that are still an answer")
+    max_rationale: Count = Field(
+        default=500, description="characters of a rationale that are still an answer"
+    )
+
+    @field_validator("weights")
+    @classmethod
+    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
+        from pipelines.training.rewards.catalogue import CATALOGUE
+
+        unknown = [name for name in weights if name not in CATALOGUE]
+        if unknown or not weights:
+            raise ValueError(f"unknown rewards {', '.join(unknown)}; known: {', '.join(CATALOGUE)}")
+        return weights
+
+
 class TrainConfig(Section):
     """Everything that decides what a training makes of a dataset and a model."""
 
     policy: Policy = Policy()
     sft: Sft = Sft()
+    grpo: Grpo = Grpo()
+    rewards: Rewards = Rewards()
+    mechanisms: Mechanisms = Mechanisms()

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -70,6 +70,7 @@ def fit(trainer: Any, run: RunFolder, facts: Mapping[str, Any], *, resume: bool,
     from torch.utils.tensorboard import SummaryWriter
 
     checkpoint = _checkpoint(run) if resume else None
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch(run, str(facts["kind"]), console))
     trainer.add_callback(TensorBoardCallback(SummaryWriter(str(run.tensorboard))))
     if checkpoint:

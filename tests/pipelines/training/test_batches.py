@@ -15,7 +15,11 @@ def test_sets_of_three_are_whole_where_single_rows_fill_the_batches() -> None:
     groups = [f"set {n // 3}" for n in range(90)] + [""] * 60
     order = contrast_order(groups, 8, 0)
     batches = [order[start : start + 8] for start in range(0, len(order), 8)]
-    cut = [n for n in range(30) if len({i for i, rows in enumerate(batches) for r in rows if r // 3 == n and r < 90}) > 1]
+    cut = [
+        n
+        for n in range(30)
+        if len({i for i, rows in enumerate(batches) for r in rows if r // 3 == n and r < 90}) > 1
+    ]
     assert len(cut) <= 1
 
 

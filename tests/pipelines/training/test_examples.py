@@ -26,7 +26,9 @@ def test_a_split_has_a_row_for_every_pair_with_its_picture(small_dataset: Path) 
     examples = load_examples(small_dataset, "test")
     shards = pq.read_table(next((small_dataset / "data").glob("test-*.parquet")), columns=["id", "label"])
     assert examples["id"] == shards["id"].to_pylist()
-    assert [verdict == HARMFUL for verdict in examples["verdict"]] == [bool(n) for n in shards["label"].to_pylist()]
+    assert [verdict == HARMFUL for verdict in examples["verdict"]] == [
+        bool(n) for n in shards["label"].to_pylist()
+    ]
     assert set(examples.column_names) == {"image", *Example._fields}
     assert examples[0]["image"].size == (320, 240)
 
