@@ -1,0 +1,111 @@
+"""The comparison as tables: one a part with a line a model, and one of the differences; as Markdown and for rich."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipelines.training.evaluation.bootstrap import Estimate
+from pipelines.training.evaluation.summary import Figures
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+COLUMNS = {
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "calibration_error": "calibration error",
+    "contrast_accuracy": "contrast sets",
+    "f1_image_only": "F1, image only",
+    "f1_text_only": "F1, text only",
+    "gain_over_one_modality": "gain over one",
+    "hazard": "hazard",
+    "rouge_l": "ROUGE-L",
+    "similarity": "similarity",
+    "entailment": "entailment",
+    "judged": "judged",
+    "grounding": "grounding",
+    "names_image": "names image",
+    "names_text": "names text",
+    "masked_changes": "masked",
+    "control_changes": "masked elsewhere",
+    "masked_changes_image": "image masked",
+    "well_formed": "well-formed",
+}
+"""Measure to its heading, in the order of the columns."""
+WITH_INTERVAL = ("f1", "auroc", "contrast_accuracy", "gain_over_one_modality", "grounding")
+LEGEND = (
+    "In brackets: 95 % intervals from 1,000 resamples of contrast sets. *contrast sets*: all members right. *gain over "
+    "one*: F1 above the better of image only and text only. *masked*: rightly harmful verdicts that turn benign when "
+    "the evidence is masked; *masked elsewhere*: when as much is masked where there is none. *grounding*: rationales "
+    "that name a word of the image's description and one of the text. A verdict that cannot be read counts as wrong."
+)
+
+
+class Table(NamedTuple):
+    """Headings and cells."""
+
+    title: str
+    head: list[str]
+    lines: list[list[str]]
+
+    def markdown(self) -> str:
+        """With its title as a heading."""
+        rows = [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.lines]
+        return f"## {self.title}\n\n" + "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in rows)
+
+    def rich(self) -> RichTable:
+        """For a terminal: turned round, so that it stays narrow."""
+        from rich.table import Table as RichTable
+
+        table = RichTable(title=self.title, title_justify="left")
+        table.add_column(self.head[0])
+        for line in self.lines:
+            table.add_column(line[0], justify="right")
+        for number, heading in enumerate(self.head[1:], start=1):
+            table.add_row(heading, *(line[number] for line in self.lines))
+        return table
+
+
+def part_table(part: str, figures: dict[str, Figures]) -> Table:
+    """The measures of all models on a part; measures that none has are left out."""
+    some = next(iter(figures.values()))
+    shown = [name for name in COLUMNS if any(_known(one.measures.get(name)) for one in figures.values())]
+    lines = [
+        [model, *(written(one.measures.get(name), name in WITH_INTERVAL) for name in shown)]
+        for model, one in figures.items()
+    ]
+    sets = f", {some.contrast_sets} contrast sets" if some.contrast_sets else ""
+    return Table(f"{part} ({some.rows} pairs{sets})", ["model", *(COLUMNS[name] for name in shown)], lines)
+
+
+def difference_table(part: str, differences: Sequence[tuple[str, str, dict[str, Estimate]]]) -> Table:
+    """How much more one model reaches than another, with the interval of the paired difference."""
+    found = [(f"{one} - {other}", values) for one, other, values in differences]
+    shown = [name for name in COLUMNS if any(_known(values.get(name)) for _, values in found)]
+    lines = [
+        [pair, *(written(values.get(name), True, sign=True) for name in shown)] for pair, values in found
+    ]
+    return Table(f"{part}: paired differences", ["models", *(COLUMNS[name] for name in shown)], lines)
+
+
+def written(value: Estimate | None, interval: bool, *, sign: bool = False) -> str:
+    """An estimate as text, such as `0.812 [0.780, 0.841]`; a dash for none."""
+    if value is None or value.value is None:
+        return "-"
+    form = "{:+.3f}" if sign else "{:.3f}"
+    text = form.format(value.value)
+    if interval and value.low is not None and value.high is not None:
+        text += f" [{form.format(value.low)}, {form.format(value.high)}]"
+    return text
+
+
+def _known(value: Estimate | None) -> bool:
+    return value is not None and value.value is not None
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
