@@ -203,8 +203,11 @@ def _rationales(value: Any) -> tuple[str, ...]:
 def _image_path(layout: Layout, name: str, beside: Path, folder: Path) -> Path:
     """The file of an image; what lies outside the benchmark's folder is refused, links included."""
     root = folder.resolve()
-    outside = False
-    for place in (beside / base / f"{name}{suffix}" for base in layout.images for suffix in layout.suffixes):
+    bases = [
+        base for base in ((beside / one).resolve() for one in layout.images) if base.is_relative_to(root)
+    ]
+    escaped = False
+    for place in (base / f"{name}{suffix}" for base in bases for suffix in layout.suffixes):
         try:
             path = place.resolve()
             inside = path.is_relative_to(root)
@@ -212,8 +215,8 @@ def _image_path(layout: Layout, name: str, beside: Path, folder: Path) -> Path:
                 return path
         except (OSError, ValueError):
             continue
-        outside = outside or not inside
-    raise Unusable("outside_folder" if outside else "missing_image", name[:200])
+        escaped = escaped or not inside
+    raise Unusable("outside_folder" if escaped else "missing_image", name[:200])
 
 
 def _decoded(path: Path) -> Image.Image:

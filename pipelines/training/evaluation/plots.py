@@ -117,9 +117,8 @@ def _curve(axes: Axes, figures: Figures, colour: str) -> None:
     whole = sum(size for size, _, _ in filled)
     x, y = [p for _, p, _ in filled], [share for _, _, share in filled]
     axes.plot(x, y, color=colour, linewidth=1, alpha=0.6)
-    axes.scatter(
-        x, y, s=[12 + 500 * size / whole for size, _, _ in filled], color=colour, alpha=0.75, linewidths=0
-    )
+    areas = [12 + 300 * size / whole for size, _, _ in filled]
+    axes.scatter(x, y, s=areas, color=colour, alpha=0.75, linewidths=0, clip_on=False)
     error = figures.measures["calibration_error"].value
     axes.set_title(f"error {error:.3f}" if error is not None else "", fontsize=10)
 
