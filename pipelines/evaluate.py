@@ -17,6 +17,7 @@ from pipelines.logs import quiet
 if TYPE_CHECKING:
     from pipelines.training.evaluation.run import Outcome
     from pipelines.training.evaluation.settings import Settings
+    from schemas.config import Endpoint
 
 BENCHMARKS = """benchmarks, as KIND:FOLDER:
   folder         images with *.jsonl of image (a path from the folder), text, label (harmful or 1, benign or 0), and
@@ -103,15 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     from pipelines.training.evaluation.settings import Settings
-    from schemas.config import Endpoint
 
     if arguments.limit < 0 or arguments.batch_size < 1 or arguments.max_new_tokens < 1:
         raise ValueError("--limit is 0 or more, --batch-size and --max-new-tokens are 1 or more")
-    judge = None
-    if arguments.judge_url or arguments.judge_model:
-        named = {"url": arguments.judge_url, "model": arguments.judge_model}
-        key = {"key": arguments.judge_key} if arguments.judge_key else {}
-        judge = Endpoint.model_validate(named | key)
     return Settings(
         dataset=arguments.dataset,
         runs=tuple(arguments.run),
@@ -122,7 +117,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         out=arguments.out,
         embedder=arguments.embedder,
         nli=arguments.nli,
-        judge=judge,
+        judge=_judge(arguments),
         ablations=not arguments.no_ablations,
         limit=arguments.limit,
         batch_size=arguments.batch_size,
@@ -131,6 +126,24 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         dtype=arguments.dtype,
         seed=arguments.seed,
     )
+
+
+def _judge(arguments: argparse.Namespace) -> Endpoint | None:
+    """The judge on a server, if one is named."""
+    from pydantic import ValidationError
+
+    from schemas.config import Endpoint
+
+    if not arguments.judge_url and not arguments.judge_model:
+        return None
+    if not arguments.judge_url or not arguments.judge_model:
+        raise ValueError("--judge-url and --judge-model go together")
+    key = {"key": arguments.judge_key} if arguments.judge_key else {}
+    try:
+        return Endpoint.model_validate({"url": arguments.judge_url, "model": arguments.judge_model} | key)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"the judge's {first['loc'][0]}: {first['msg']}") from None
 
 
 def _track(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:

@@ -45,9 +45,8 @@ def dataset_items(dataset: Path, split: str, limit: int = 0) -> list[Item]:
     regions = _regions(dataset, split)
     items = []
     for number, row in enumerate(examples.remove_columns("image").to_list()):
-        example = Example(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-        )
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+        example = Example(**fields)
         cluster = example.contrast_group or example.id
         picture = partial(_picture, pictures, number)
         items.append(Item(example, split, cluster, picture, regions.get(example.id)))

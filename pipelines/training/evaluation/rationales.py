@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.training.evaluation.bootstrap import Floats, Measure
 from pipelines.training.evaluation.meaning import Embed, entailments, similarities
@@ -77,7 +78,7 @@ def _grounding(said: Sequence[str], examples: Sequence[Example]) -> dict[str, Fl
     return dict(zip(("names_image", "names_text", "grounding"), found, strict=True))
 
 
-def _spread(values: Floats, chosen: Floats, size: int) -> Floats:
+def _spread(values: Floats, chosen: npt.NDArray[np.intp], size: int) -> Floats:
     spread = np.full(size, np.nan)
     spread[chosen] = values
     return spread

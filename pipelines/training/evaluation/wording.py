@@ -40,12 +40,13 @@ def names_both(rationale: str, image_says: Sequence[str], text_says: Sequence[st
 
 def content_words(text: str) -> frozenset[str]:
     """Stems of the words of a text that carry meaning: of three letters or more, and no stop word."""
-    from rouge_score.tokenize import tokenize
+    from rouge_score.tokenizers import DefaultTokenizer
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    words = tokenize(text, None)
-    kept = (word for word in words if len(word) >= _SHORTEST and word not in ENGLISH_STOP_WORDS)
-    return frozenset(_stemmer().stem(word) for word in kept if not word.isdigit())
+    words = DefaultTokenizer(use_stemmer=False).tokenize(text)
+    kept = [word for word in words if len(word) >= _SHORTEST and word not in ENGLISH_STOP_WORDS]
+    stems = DefaultTokenizer(use_stemmer=True).tokenize(" ".join(kept))
+    return frozenset(stem for stem in stems if not stem.isdigit())
 
 
 def _all_words(sayings: Sequence[str]) -> frozenset[str]:
@@ -57,10 +58,3 @@ def _scorer() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer(["rougeL"], use_stemmer=True)
-
-
-@lru_cache
-def _stemmer() -> Any:
-    from nltk.stem import PorterStemmer
-
-    return PorterStemmer()

@@ -96,6 +96,8 @@ def _contrast_set(group: str, seed: int) -> list[dict[str, Any]]:
         seed += 1
         scene = scene_of(name_of("scene", seed, False))
         harm = harm_of(objects_of(describe(scene)), said.intent)
+        if (harm is not None) in found:
+            continue
         role = "emergent" if harm else "contrast_image"
         row: dict[str, Any] = {field.name: None for field in pair_schema()}
         row |= {
@@ -115,7 +117,7 @@ def _contrast_set(group: str, seed: int) -> list[dict[str, Any]]:
         row |= {f"{part}_origin": "generated" for part in ("image", "text")}
         if harm:
             row |= {"hazard": harm.hazard, "mechanism": harm.mechanism, "rationale": harm.rationale}
-        found.setdefault(harm is not None, row)
+        found[harm is not None] = row
     return [found[True], found[False]]
 
 

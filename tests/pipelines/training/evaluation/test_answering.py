@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from pipelines.training.evaluation.answering import TOO_LONG, Answerer, Question
 from pipelines.training.evaluation.loading import load_model
 from pipelines.training.examples import prompt_of
 from schemas.config import Model
-from schemas.reasoning import Answer, Reasoned, render as rendered
+from schemas.reasoning import Answer, Reasoned
+from schemas.reasoning import render as rendered
+from tests.checkpoints import qwen_vl
 
 START = '<result>{"verdict": "'
 
@@ -124,3 +127,11 @@ def test_a_completion_that_fills_all_positions_still_has_a_probability(loaded: t
     long = Answerer(*loaded, max_new_tokens=10_000)
     found = long.answer([Question("word " * 200, Image.new("RGB", (64, 64), "red"))])[0]
     assert 0 <= found.p_harmful <= 1 and found.reasoned is None
+
+
+def test_a_model_of_another_architecture_answers_about_images_of_any_size(tmp_path: Path) -> None:
+    tiny = Answerer(*load_model(Model(path=str(qwen_vl(tmp_path / "qwen")), device="cpu")), max_new_tokens=5)
+    batch = [Question("Look.", Image.new("RGB", size, "red")) for size in ((60, 60), (200, 40), (90, 150))]
+    found = tiny.answer(batch)
+    assert len(found) == 3 and all(0 <= one.p_harmful <= 1 for one in found)
+    assert found[1].log_odds == pytest.approx(tiny.answer(batch[1:2])[0].log_odds, abs=1e-3)

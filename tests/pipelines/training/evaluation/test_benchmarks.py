@@ -131,7 +131,7 @@ def test_an_image_over_the_caps_is_not_decoded(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(benchmarks, "CAPS", capped)
     assert reasons(read_benchmark("folder", tmp_path)) == {"too_many_pixels": 1}
     monkeypatch.setattr(benchmarks, "CAPS", capped.model_copy(update={"max_bytes": 10}))
-    with pytest.raises(ValueError, match="none of 2 rows can be used.*too_many_bytes"):
+    with pytest.raises(ValueError, match=r"none of 2 rows can be used.*too_many_bytes"):
         read_benchmark("folder", tmp_path)
 
 

@@ -28,7 +28,7 @@ def test_a_run_is_known_by_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_model_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no run.*--model"):
+    with pytest.raises(ValueError, match=r"no run.*--model"):
         run_contestant(tmp_path)
 
 

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ ANSWERS = {"good": "5", "poor": "Rating: 2", "odd": "I would rather not."}
 class Handler(BaseHTTPRequestHandler):
     """Rates a rationale by the word it holds."""
 
-    asked: list[str] = []
+    asked: ClassVar[list[str]] = []
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing."""
@@ -67,7 +67,7 @@ def test_a_rating_is_the_first_number_from_one_to_five(answer: str, rating: floa
 
 
 def test_rationales_are_rated_beside_their_references(endpoint: Endpoint) -> None:
-    Handler.asked = []
+    Handler.asked.clear()
     said = ["a good rationale", "", "a poor rationale", "a odd rationale"]
     found = opinions(endpoint, said, [example()] * 4)
     assert found.ratings[:3].tolist() == [1.0, 0.0, 0.25] and np.isnan(found.ratings[3])
