@@ -109,7 +109,7 @@ def _fit(arguments: argparse.Namespace, config: Any, run: Any, facts: dict[str, 
     console = Console(stderr=True)
     set_seed(getattr(config, arguments.kind).seed)
     examples = load_examples(arguments.dataset, "train")
-    policy = load_policy(arguments.model, config.policy, arguments.revision)
+    policy = load_policy(arguments.model, config.policy.dtype, arguments.revision)
     if config.policy.freeze_vision:
         freeze_vision(policy.model)
     trainer = _trainer(arguments, config, run, policy, examples)

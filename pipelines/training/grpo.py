@@ -11,13 +11,13 @@ import datasets
 from pipelines.training.arguments import adapter_of, common_arguments
 from pipelines.training.batches import repeated_order
 from pipelines.training.configuration import Rewards, TrainConfig
+from pipelines.training.embedders import load_embedder
 from pipelines.training.examples import prompt_of
 from pipelines.training.mechanisms.trainer import trainer_class
 from pipelines.training.mechanisms.training_set import prepared
 from pipelines.training.policy import Policy
 from pipelines.training.rewards.ascent import MultiplierAscent
 from pipelines.training.rewards.catalogue import CATALOGUE, Resources, make_reward
-from pipelines.training.rewards.embedders import ClipTexts, Embedder, MeanPooled
 from pipelines.training.rewards.functions import reward_functions
 from pipelines.training.rewards.gate import Gate
 from pipelines.training.rewards.policy_verdicts import PolicyVerdicts
@@ -84,19 +84,10 @@ def grpo_trainer(policy: Policy, rows: datasets.Dataset, config: TrainConfig, ru
 def _resources(policy: Policy, rewards: Rewards) -> Resources:
     """The models that the chosen rewards need, and no other."""
     needed = {need for name in rewards.weights for need in CATALOGUE[name].needs}
-    embedder = _embedder(rewards) if rewards.embedder else None
+    embedder = load_embedder(rewards.embedder, rewards.embedder_revision) if rewards.embedder else None
     frozen = copy.deepcopy(policy.model).eval().requires_grad_(False) if "reference" in needed else None
     return Resources(
         embedder=embedder,
         reference=PolicyVerdicts(frozen, policy.processor) if frozen is not None else None,
         policy=PolicyVerdicts(policy.model, policy.processor),
     )
-
-
-def _embedder(rewards: Rewards) -> Embedder:
-    from generators.weights import weights_folder
-
-    folder = weights_folder(rewards.embedder, rewards.embedder_revision)
-    if (folder / "open_clip_config.json").is_file():
-        return ClipTexts(rewards.embedder, rewards.embedder_revision)
-    return MeanPooled.load(str(folder))

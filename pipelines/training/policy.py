@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from generators.weights import weights_folder
-from pipelines.training.configuration import Policy as Settings
 
 ADAPTER = "adapter_config.json"
 
@@ -31,8 +30,13 @@ def policy_folder(path: str, revision: str = "") -> Path:
     )
 
 
-def load_policy(path: str, settings: Settings, revision: str = "") -> Policy:
+def load_policy(path: str, dtype: str, revision: str = "") -> Policy:
     """Load a model to be trained or asked; adapters of an earlier run are merged into it.
+
+    Args:
+        path: A folder, a run, `builtin:...`, or a hub id.
+        dtype: Of the weights, as torch names it.
+        revision: The commit of a hub id.
 
     Raises:
         ModelMissingError: There is no such model.
@@ -42,17 +46,18 @@ def load_policy(path: str, settings: Settings, revision: str = "") -> Policy:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     folder = policy_folder(path, revision)
+    processor = AutoProcessor.from_pretrained(str(folder), padding_side="left")
+    if not processor.chat_template:
+        raise ValueError(f"{path} has no chat template, so it cannot be asked anything")
     adapter = folder / ADAPTER
     base = _base_of(adapter) if adapter.is_file() else folder
-    dtype = getattr(torch, settings.dtype)
-    model = AutoModelForImageTextToText.from_pretrained(str(base), dtype=dtype, use_safetensors=True)
+    model = AutoModelForImageTextToText.from_pretrained(
+        str(base), dtype=getattr(torch, dtype), use_safetensors=True
+    )
     if adapter.is_file():
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-    processor = AutoProcessor.from_pretrained(str(folder), padding_side="left")
-    if not processor.chat_template:
-        raise ValueError(f"{path} has no chat template, so it cannot be asked anything")
     return Policy(model, processor)
 
 

@@ -7,13 +7,12 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from generators.weights import weights_folder
 from pipelines.training.evaluation.meaning import refuse_the_rewards
 from pipelines.training.evaluation.settings import Settings
+from pipelines.training.policy import Policy, load_policy
 from schemas.config import Model
 
 PROBE = "CLIP probe"
-ADAPTER = "adapter_config.json"
 
 
 class Contestant(NamedTuple):
@@ -83,38 +82,14 @@ def zero_shot_contestant(path: str) -> Contestant:
     return Contestant(f"{path.rstrip('/').rpartition('/')[2]} (zero-shot)", path, "zero-shot", {})
 
 
-def load_model(settings: Model) -> tuple[Any, Any]:
-    """A model and its processor for inference; adapters are merged into the model they were trained on.
+def load_model(settings: Model) -> Policy:
+    """A model and its processor for inference, on its device.
 
     Raises:
         ModelMissingError: The folder does not exist or holds no safetensors.
         ValueError: The model has no chat template.
     """
-    from transformers import AutoProcessor
-
     from pipelines.models.devices import placed
 
-    folder = weights_folder(settings.path, settings.revision)
-    processor = AutoProcessor.from_pretrained(str(folder), padding_side="left")
-    if not processor.chat_template:
-        raise ValueError(f"{settings.path} has no chat template, so it cannot be asked anything")
-    return placed(_whole(folder, settings.dtype), settings), processor
-
-
-def _whole(folder: Path, dtype: str) -> Any:
-    import torch
-    from transformers import AutoModelForImageTextToText
-
-    adapter = folder / ADAPTER
-    base = folder
-    if adapter.is_file():
-        config = json.loads(adapter.read_text(encoding="utf-8"))
-        base = weights_folder(config["base_model_name_or_path"], config.get("revision") or "")
-    model = AutoModelForImageTextToText.from_pretrained(
-        str(base), dtype=getattr(torch, dtype), use_safetensors=True
-    )
-    if not adapter.is_file():
-        return model
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    policy = load_policy(settings.path, settings.dtype, settings.revision)
+    return policy._replace(model=placed(policy.model, settings))

@@ -6,18 +6,16 @@ What measures must be another model than the one that rewarded; else a model tha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from generators.weights import ModelMissingError, weights_folder, weights_identity
+from pipelines.training.embedders import Embedder, tokens_of
 from pipelines.training.evaluation.bootstrap import Floats
 from schemas.config import Model
 
 BATCH = 64
-Embed = Callable[[Sequence[str]], Floats]
-"""Texts to unit vectors, (n, d)."""
 
 
 def refuse_the_rewards(embedder: str, run: str, facts: Mapping[str, Any]) -> None:
@@ -47,18 +45,7 @@ def _identity(path: str, revision: str) -> str:
         return path
 
 
-def load_embedder(path: str, device: str = "auto") -> Embed:
-    """The text tower of an open_clip folder, or any transformers encoder with the mean of its last states.
-
-    Raises:
-        ModelMissingError: There is no such folder, or it holds no safetensors.
-    """
-    model = Model.model_validate({"path": path, "batch_size": BATCH, "device": device})
-    folder = weights_folder(path, "")
-    return _clip(model) if (folder / "open_clip_config.json").is_file() else _encoder(model, folder)
-
-
-def similarities(embed: Embed, rationales: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
+def similarities(embed: Embedder, rationales: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
     """The cosine of each rationale to the nearest of its references, (n,); 0 for an empty rationale."""
     texts = sorted(
         {text for text in rationales if text.strip()} | {one for some in references for one in some}
@@ -71,48 +58,6 @@ def similarities(embed: Embed, rationales: Sequence[str], references: Sequence[S
         for rationale, some in zip(rationales, references, strict=True)
     ]
     return np.array(found)
-
-
-def _clip(model: Model) -> Embed:
-    from pipelines.models.clip import TextEmbedder
-    from pipelines.storage.cache import decode_floats
-
-    embedder = TextEmbedder(model)
-    loaded = embedder.load_model()
-    return lambda texts: np.stack(list(map(decode_floats, embedder.run_inference(texts, loaded)))).astype(
-        np.float64
-    )
-
-
-def _encoder(model: Model, folder: Path) -> Embed:
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    from pipelines.models.devices import moved, placed
-
-    encoder = placed(AutoModel.from_pretrained(str(folder), use_safetensors=True), model)
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
-
-    def embed(texts: Sequence[str]) -> Floats:
-        found = []
-        for start in range(0, len(texts), BATCH):
-            inputs = moved(_tokens(tokenizer, encoder, texts[start : start + BATCH]), encoder)
-            with torch.inference_mode():
-                states = encoder(**inputs).last_hidden_state.float()
-            mask = inputs["attention_mask"][..., None]
-            mean = (states * mask).sum(1) / mask.sum(1)
-            found.append(torch.nn.functional.normalize(mean, dim=-1).cpu().numpy())
-        return np.concatenate(found).astype(np.float64)
-
-    return embed
-
-
-def _tokens(
-    tokenizer: Any, model: Any, texts: Sequence[str], pairs: Sequence[str] | None = None
-) -> dict[str, Any]:
-    longest = getattr(model.config, "max_position_embeddings", 512)
-    options = {"padding": True, "truncation": True, "max_length": longest, "return_tensors": "pt"}
-    return dict(tokenizer(list(texts), list(pairs) if pairs is not None else None, **options))
 
 
 def load_entailment(path: str, device: str = "auto") -> Callable[[Sequence[str], Sequence[str]], Floats]:
@@ -139,7 +84,7 @@ def load_entailment(path: str, device: str = "auto") -> Callable[[Sequence[str],
         found = [np.zeros(0)]
         for start in range(0, len(premises), BATCH):
             part = slice(start, start + BATCH)
-            inputs = moved(_tokens(tokenizer, model, premises[part], hypotheses[part]), model)
+            inputs = moved(tokens_of(tokenizer, model, premises[part], hypotheses[part]), model)
             with torch.inference_mode():
                 p = model(**inputs).logits.float().softmax(-1)[:, entailed[0]]
             found.append(p.cpu().numpy())

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.training.embedders import Embedder
 from pipelines.training.evaluation.bootstrap import Floats, Measure
-from pipelines.training.evaluation.meaning import Embed, entailments, similarities
+from pipelines.training.evaluation.meaning import entailments, similarities
 from pipelines.training.evaluation.measures import mean_of
 from pipelines.training.evaluation.opinion import opinions
 from pipelines.training.evaluation.predictions import Prediction
@@ -21,7 +22,7 @@ from schemas.config import Endpoint
 class Readers(NamedTuple):
     """The models that read rationales, as far as any are given."""
 
-    embed: Embed | None = None
+    embed: Embedder | None = None
     entail: Callable[[Sequence[str], Sequence[str]], Floats] | None = None
     judge: Endpoint | None = None
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.training.embedders import load_embedder
 from pipelines.training.evaluation.asking import Parts, ask
 from pipelines.training.evaluation.benchmarks import Benchmark, parse_benchmark, read_benchmark
 from pipelines.training.evaluation.comparison import (
@@ -17,7 +18,7 @@ from pipelines.training.evaluation.comparison import (
 )
 from pipelines.training.evaluation.items import dataset_items, some_of
 from pipelines.training.evaluation.loading import contestants_of, file_name
-from pipelines.training.evaluation.meaning import load_embedder, load_entailment
+from pipelines.training.evaluation.meaning import load_entailment
 from pipelines.training.evaluation.plots import draw_all
 from pipelines.training.evaluation.predictions import write_predictions
 from pipelines.training.evaluation.rationales import Readers
@@ -62,7 +63,7 @@ def evaluate(settings: Settings, track: Track) -> Outcome:
 
 
 def _readers(settings: Settings) -> Readers:
-    embed = load_embedder(settings.embedder, settings.device) if settings.embedder else None
+    embed = load_embedder(settings.embedder, device=settings.device) if settings.embedder else None
     entail = load_entailment(settings.nli, settings.device) if settings.nli else None
     return Readers(embed, entail, settings.judge)
 

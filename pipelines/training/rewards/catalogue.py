@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pipelines.training.embedders import Embedder
 from pipelines.training.rewards.answer_form import Format
 from pipelines.training.rewards.batch import Reward
 from pipelines.training.rewards.combination import LogSigmoid, Part
 from pipelines.training.rewards.consistency import Likelihood, Reanswer
 from pipelines.training.rewards.contrast import Contrast
 from pipelines.training.rewards.cost import Cost, Multiplier
-from pipelines.training.rewards.embedders import Embedder
 from pipelines.training.rewards.entropy import DecisionEntropy
 from pipelines.training.rewards.facts import FactHits
 from pipelines.training.rewards.grounding import Grounding

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.training.embedders import Embedder
 from pipelines.training.rewards.batch import Batch, Scores
-from pipelines.training.rewards.embedders import Embedder
 
 
 @dataclass(frozen=True)

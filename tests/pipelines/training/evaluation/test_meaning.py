@@ -10,9 +10,9 @@ import pytest
 from transformers import BertForSequenceClassification
 
 from generators.weights import ModelMissingError, weights_folder
+from pipelines.training.embedders import load_embedder
 from pipelines.training.evaluation.meaning import (
     entailments,
-    load_embedder,
     load_entailment,
     refuse_the_rewards,
     similarities,
@@ -45,7 +45,7 @@ def test_another_embedder_can(facts: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("path", [CLIP, BERT])
 def test_an_embedder_finds_the_same_words_nearest(path: str) -> None:
-    embed = load_embedder(path, "cpu")
+    embed = load_embedder(path, device="cpu")
     found = similarities(
         embed, ["a red apple", "a red apple", ""], [["a red apple"], ["somebody shouts", "a cat"], ["x"]]
     )
@@ -53,7 +53,7 @@ def test_an_embedder_finds_the_same_words_nearest(path: str) -> None:
 
 
 def test_an_embedding_does_not_depend_on_longer_neighbours() -> None:
-    embed = load_embedder(BERT, "cpu")
+    embed = load_embedder(BERT, device="cpu")
     alone, beside = embed(["a cat"])[0], embed(["a cat", "a much longer text than that one about a cat"])[0]
     assert alone == pytest.approx(beside, abs=1e-5)
 

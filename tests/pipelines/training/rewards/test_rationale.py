@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from pipelines.training.rewards.embedders import ClipTexts, MeanPooled
+from pipelines.training.embedders import load_embedder
 from pipelines.training.rewards.rationale import Rationale
-from tests.checkpoints import bert_classifier
 from tests.pipelines.training.rewards.completions import HARM, THINK, answer, batch, right, wrong
 
 OWN = "the first reason"
@@ -35,35 +34,9 @@ def test_a_chance_that_leaves_nothing_to_earn_is_refused():
 
 
 def test_the_text_tower_of_tinyworld_tells_a_reference_from_another():
-    clip = ClipTexts("builtin:tinyworld/clip")
+    clip = load_embedder("builtin:tinyworld/clip")
     others = "The picture shows a car, which is a vehicle, and the text sells it: that is theft."
     vectors = clip([HARM.references[0], HARM.references[0], others])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
     assert Rationale(clip).scores(batch([(right(HARM), HARM)]))[0] > 0.2
-
-
-@pytest.fixture(scope="module")
-def pooled(tmp_path_factory):
-    return MeanPooled.load(str(bert_classifier(tmp_path_factory.mktemp("bert"))))
-
-
-def test_mean_pooling_does_not_depend_on_the_neighbours(pooled):
-    texts = ["a short one", "quite a lot longer than the short one before it", "third"]
-    together = MeanPooled(pooled.model, pooled.tokenizer, batch_size=2)(texts)
-    alone = np.concatenate([pooled([text]) for text in texts])
-    assert together == pytest.approx(alone, abs=1e-5)
-    assert np.linalg.norm(together, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
-
-
-def test_mean_pooling_is_the_mean_of_the_last_states(pooled):
-    import torch
-
-    inputs = pooled.tokenizer(["one text"], return_tensors="pt")
-    with torch.no_grad():
-        mean = pooled.model(**inputs).last_hidden_state[0].mean(dim=0)
-    assert pooled(["one text"])[0] == pytest.approx((mean / mean.norm()).numpy(), abs=1e-5)
-
-
-def test_no_texts_have_no_vectors(pooled):
-    assert len(pooled([])) == 0
