@@ -110,11 +110,30 @@ def _fit(arguments: argparse.Namespace, config: Any, run: Any, facts: dict[str, 
     set_seed(getattr(config, arguments.kind).seed)
     examples = load_examples(arguments.dataset, "train")
     policy = load_policy(arguments.model, config.policy.dtype, arguments.revision)
+    if config.hard.samples:
+        examples = _hard(examples, policy, config.hard, console)
     if config.policy.freeze_vision:
         freeze_vision(policy.model)
     trainer = _trainer(arguments, config, run, policy, examples)
     fit(trainer, run, facts, resume=arguments.resume, console=console)
     console.print(f"The model is in {run.model}; ask it with: python -m pipelines.evaluate --run {run.path}")
+
+
+def _hard(examples: Any, policy: Any, settings: Any, console: Any) -> Any:
+    """The hard examples; ValueError if there is none."""
+    from rich.progress import track
+
+    from pipelines.training.hard import kept_rows, wrong_counts
+
+    def shown(items: Any, what: str, total: int) -> Any:
+        return track(items, what, total=total, console=console)
+
+    counts = wrong_counts(examples, policy, settings, shown)
+    kept = kept_rows(counts, examples["contrast_group"], settings)
+    console.log(f"{len(kept):,} of {len(examples):,} pairs are hard, or partners of hard ones")
+    if not kept:
+        raise ValueError("no pair is hard for this model; set hard.samples=0 to train on all of them")
+    return examples.select(kept)
 
 
 def _trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: Any, examples: Any) -> Any:

@@ -95,6 +95,19 @@ class Grpo(Optimisation):
         return self
 
 
+class Hard(Section):
+    """Training on hard examples only, found by rejection sampling with the model that is to be trained."""
+
+    samples: int = Field(default=0, ge=0, description="answers to every pair; 0 keeps all pairs")
+    least_wrong: Count = Field(default=1, description="wrong answers that make a pair hard")
+    always_wrong: bool = Field(default=False, description="keep pairs, too, that no answer got right")
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    max_completion: Count = Field(default=256, description="tokens of an answer")
+    batch_size: Count = 16
+    seed: int = 0
+
+
 class Rewards(Section):
     """What GRPO pays for: names of `rewards.catalogue.CATALOGUE` with their weights."""
 
@@ -129,6 +142,7 @@ class TrainConfig(Section):
 
     policy: Policy = Policy()
     sft: Sft = Sft()
+    hard: Hard = Hard()
     grpo: Grpo = Grpo()
     rewards: Rewards = Rewards()
     mechanisms: Mechanisms = Mechanisms()

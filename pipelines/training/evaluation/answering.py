@@ -54,6 +54,15 @@ TOO_LONG = Answered("", None, 0.0)
 """Stands for the answer to a question that the model has no positions for."""
 
 
+class Sampling(NamedTuple):
+    """How several answers to one question are drawn."""
+
+    number: int
+    temperature: float
+    top_p: float
+    seed: int
+
+
 class _Asked(NamedTuple):
     prompt: str
     image: Image.Image
@@ -108,6 +117,22 @@ class Answerer:
             found = iter(zip(completions, self._log_odds(asked, completions), strict=True))
         return [_answered(*next(found)) if fit else TOO_LONG for fit in fits]
 
+    def sampled(self, batch: Sequence[Question], sampling: Sampling, draw: int = 0) -> list[list[str]]:
+        """Several completions of every question of a batch; the same seed and draw give the same ones.
+
+        A question that the model has no positions for has empty ones.
+        """
+        import torch
+
+        inputs = self._inputs([self.prompt(one.text) for one in batch], [one.image for one in batch])
+        if inputs["input_ids"].shape[1] + RESERVE >= self._positions:
+            return [[""] * sampling.number for _ in batch]
+        options = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        with torch.random.fork_rng(), torch.inference_mode():
+            torch.manual_seed(sampling.seed * 1_000_003 + draw)
+            said = self._complete(inputs, do_sample=True, num_return_sequences=sampling.number, **options)
+        return [said[start : start + sampling.number] for start in range(0, len(said), sampling.number)]
+
     def prompt(self, text: str) -> str:
         """The question of `examples.prompt_of` in the chat template; special tokens in a text are broken up."""
         return self._template.prompt("image", PROMPT.format(text=text)).text
@@ -123,17 +148,16 @@ class Answerer:
         )
         return moved(inputs, self._model)
 
-    def _complete(self, inputs: dict[str, Any]) -> list[str]:
+    def _complete(self, inputs: dict[str, Any], **options: Any) -> list[str]:
+        """Completions as text; greedy unless the options say otherwise."""
         most = min(self._most, self._positions - RESERVE - inputs["input_ids"].shape[1])
         tokenizer = self._processor.tokenizer
+        greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         ids = self._model.generate(
             **inputs,
+            **{**greedy, **options},
             max_new_tokens=most,
-            do_sample=False,
             num_beams=1,
-            temperature=None,
-            top_p=None,
-            top_k=None,
             pad_token_id=tokenizer.pad_token_id,
         )
         new = ids[:, inputs["input_ids"].shape[1] :]
