@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(arguments: argparse.Namespace) -> None:
     from pipelines.training.configuration import TrainConfig
-    from pipelines.training.run_folder import RunFolder, dataset_digest, versions
+    from pipelines.training.run_folder import RunFolder, shards_digest, versions
     from schemas.profile import read_profile
 
     named = TRAINING / f"{arguments.profile}.toml"
@@ -80,7 +80,7 @@ def _train(arguments: argparse.Namespace) -> None:
     run = RunFolder(arguments.out)
     if (run.path / "run.json").is_file():
         raise ValueError(f"{run.path} holds a finished run; name another folder with --out")
-    digest = dataset_digest(arguments.dataset)
+    digest = shards_digest(arguments.dataset)
     facts = {
         "name": run.path.resolve().name,
         "kind": arguments.kind,

@@ -76,8 +76,8 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def dataset_digest(dataset: Path) -> str:
-    """sha256 (hex) over names and contents of the shards of `data/`.
+def shards_digest(dataset: Path) -> str:
+    """sha256 (hex) over paths and digests of the shards of `data/` as they are, equal to the manifest's if untouched.
 
     Raises:
         ValueError: There are no shards.
@@ -88,7 +88,7 @@ def dataset_digest(dataset: Path) -> str:
     whole = hashlib.sha256()
     for shard in shards:
         with shard.open("rb") as file:
-            whole.update(f"{shard.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            whole.update(f"data/{shard.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return whole.hexdigest()
 
 

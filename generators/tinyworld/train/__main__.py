@@ -1,4 +1,4 @@
-"""Train tinyworld's four models from scratch and write them, with a model card, as package data."""
+"""Train tinyworld's five models from scratch and write them, with a model card, as package data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-STAGES = ("clip", "screen-image", "screen-text", "judge")
+STAGES = ("clip", "screen-image", "screen-text", "judge", "base")
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
@@ -15,7 +15,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m generators.tinyworld.train", description=__doc__)
     parser.add_argument(
-        "--out", type=Path, default=WEIGHTS, help="folder of the four models (default: the package's)"
+        "--out", type=Path, default=WEIGHTS, help="folder of the five models (default: the package's)"
     )
     parser.add_argument("--scenes", type=int, default=30_000, help="scenes to render for training")
     parser.add_argument(

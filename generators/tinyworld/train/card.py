@@ -16,7 +16,7 @@ tags: [crossharm, tinyworld, content-moderation, demonstration]
 ---
 # Models of tinyworld
 
-Four small models, trained from random weights on crossharm's own renderer and grammar by
+Five small models, trained from random weights on crossharm's own renderer and grammar by
 `python -m generators.tinyworld.train` ({scenes:,} scenes, {minutes:.0f} minutes). They know pictograms and the
 sentences of one grammar, and nothing else: **their judgement on photographs or on other texts means nothing.**
 
@@ -26,9 +26,11 @@ sentences of one grammar, and nothing else: **their judgement on photographs or 
 | `screen-image` | transformers ViT classifier, benign or harmful by itself | {screen_image:,} |
 | `screen-text` | transformers BERT classifier, benign or harmful by itself | {screen_text:,} |
 | `judge` | transformers LLaVA (frozen image tower of `clip`, a 4-layer Llama) | {judge:,} |
+| `base` | the judge's architecture, for `pipelines.train` to start from | {base:,} |
 
 Whole families of harm (a property with a kind of act), and some single combinations of known families, were
 kept out of the judge's training, as harm and as contrast; `rules.toml` lists them under `held_out`.
+The base learned from captions, utterances and what they do, at random beside each other: it was never told of harm.
 
 ## Measured on unseen scenes and texts
 
@@ -40,6 +42,9 @@ kept out of the judge's training, as harm and as contrast; `rules.toml` lists th
 | judge, held-out families | {f.auc_held_out_families:.3f} |
 | plainly harmful images caught / benign ones refused | {f.image_screen_recall:.3f} / {f.image_screen_false:.3f} |
 | plainly harmful texts caught / benign ones refused | {f.text_screen_recall:.3f} / {f.text_screen_false:.3f} |
+| base, things shown that its description names exactly | {f.base_objects:.3f} |
+| base, texts whose act it tells exactly | {f.base_texts:.3f} |
+| base, pairs it reads with all things and the act right | {f.base_both:.3f} |
 """
 
 

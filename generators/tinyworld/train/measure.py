@@ -23,6 +23,7 @@ from generators.tinyworld.renderer import caption
 from generators.tinyworld.rules import Combination, combinations, harm_of, is_held_out
 from generators.tinyworld.train.dual_encoder import normalise
 from generators.tinyworld.train.examples import ScenePool, draw_pool
+from generators.tinyworld.train.measure_base import measure_base
 from generators.tinyworld.world import load_world
 from schemas.questions import NO, YES, harm_question
 
@@ -41,10 +42,14 @@ class Figures(NamedTuple):
     image_screen_false: float
     text_screen_recall: float
     text_screen_false: float
+    base_objects: float
+    """The last three are `Readings` of the base."""
+    base_texts: float
+    base_both: float
 
 
 def measure(folder: Path, count: int) -> Figures:
-    """Measure all four models in a folder, on `count` examples of each kind."""
+    """Measure all five models in a folder, on `count` examples of each kind."""
     torch.manual_seed(0)
     pool = draw_pool(MEASURE_SEEDS, max(128, 2 * count))
     harmful = draw_pool(MEASURE_SEEDS, count, plainly_harmful=True)
@@ -53,7 +58,8 @@ def measure(folder: Path, count: int) -> Figures:
     image = [(image_scores(folder / "screen-image", p) >= 0.5).mean() for p in (harmful, pool)]
     text = [(text_scores(folder / "screen-text", count, plain) >= 0.5).mean() for plain in (True, False)]
     aucs = [auc(groups[name], groups["benign"]) for name in ("known", "pairs", "families")]
-    return Figures(retrieval, *aucs, *map(float, image), *map(float, text))
+    read = measure_base(folder / "base", pool, MEASURE_SEEDS, max(2, count // 2))
+    return Figures(retrieval, *aucs, *map(float, image), *map(float, text), *read)
 
 
 def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:

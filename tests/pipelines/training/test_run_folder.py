@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.storage.manifest import read_manifest
 from pipelines.training.curves import draw_curves
-from pipelines.training.run_folder import RunFolder, dataset_digest
+from pipelines.training.run_folder import RunFolder, shards_digest
+from tests.planted import plant_dataset
 
 
 def test_only_finite_numbers_are_logged(tmp_path: Path) -> None:
@@ -35,17 +37,22 @@ def test_the_facts_of_a_run_are_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
+def test_an_untouched_datasets_digest_is_that_of_its_manifest(tmp_path: Path) -> None:
+    dataset = plant_dataset(tmp_path / "planted")
+    assert shards_digest(dataset) == read_manifest(dataset / "manifest.json")["dataset_digest"]
+
+
 def test_a_datasets_digest_changes_with_a_shard(small_dataset: Path) -> None:
-    before = dataset_digest(small_dataset)
-    assert before == dataset_digest(small_dataset)
+    before = shards_digest(small_dataset)
+    assert before == shards_digest(small_dataset)
     shard = next((small_dataset / "data").glob("*.parquet"))
     shard.write_bytes(shard.read_bytes() + b"x")
-    assert dataset_digest(small_dataset) != before
+    assert shards_digest(small_dataset) != before
 
 
 def test_a_folder_without_shards_has_no_digest(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no dataset"):
-        dataset_digest(tmp_path)
+        shards_digest(tmp_path)
 
 
 def test_curves_show_what_was_logged_more_than_once(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from generators.tinyworld.train.loop import optimise
+from generators.tinyworld.train.loop import autocast, optimise
 
 CPU = torch.device("cpu")
 
@@ -34,3 +34,15 @@ def test_few_steps_are_enough_to_run(steps: int) -> None:
         "a few", [weight], lambda _: (weight**2).sum(), steps=steps, learning_rate=0.1, device=CPU
     )
     assert 0 <= final <= 1
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({}, torch.float32)],
+)
+def test_a_cpu_computes_in_bfloat16_only_if_it_has_the_instructions(
+    capabilities: dict[str, bool], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    with autocast(CPU):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
