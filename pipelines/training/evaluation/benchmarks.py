@@ -7,9 +7,7 @@ and `contrast_group`. Nothing is fetched, and nothing outside the folder is open
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from generators.decode import Unusable, decode_image, normalise_text
 from pipelines.training.evaluation.items import Item
 from pipelines.training.evaluation.layouts import LABELS, LAYOUTS, Layout
+from pipelines.training.evaluation.row_files import Row, rows_of
 from pipelines.training.examples import Example
 from schemas.config import Ingest
 from schemas.reasoning import HARMFUL
@@ -48,12 +47,6 @@ class Benchmark(NamedTuple):
     """Those of the files: items and failures together."""
 
 
-class _Row(NamedTuple):
-    place: str
-    value: Any
-    """None if it is not JSON."""
-
-
 def parse_benchmark(given: str) -> tuple[str, Path]:
     """Kind and folder of `KIND:FOLDER`.
 
@@ -83,7 +76,7 @@ def read_benchmark(kind: str, folder: Path) -> Benchmark:
     failed = []
     rows = 0
     for layout, file in found:
-        for row in _rows(file, folder):
+        for row in rows_of(file, folder):
             rows += 1
             try:
                 item = _item(name, layout, row, file.parent, folder)
@@ -107,44 +100,7 @@ def _files(layout: Layout, folder: Path) -> list[Path]:
     return sorted(path for pattern in layout.files for path in folder.glob(pattern) if path.is_file())
 
 
-def _rows(file: Path, folder: Path) -> Iterator[_Row]:
-    name = file.relative_to(folder).as_posix()
-    read = {".jsonl": _json_lines, ".json": _json_list, ".csv": _table}[file.suffix]
-    for number, value in enumerate(read(file), start=1):
-        yield _Row(f"{name}:{number}", value)
-
-
-def _json_lines(file: Path) -> Iterator[Any]:
-    with file.open("rb") as lines:
-        for line in lines:
-            if line.strip():
-                yield _loaded(line)
-
-
-def _loaded(line: bytes) -> Any:
-    try:
-        return json.loads(line.decode())
-    except (ValueError, RecursionError):
-        return None
-
-
-def _json_list(file: Path) -> Iterator[Any]:
-    """The rows of a JSON list, or of an object of objects."""
-    whole = _loaded(file.read_bytes())
-    if not isinstance(whole, list | dict):
-        raise ValueError(f"{file} is neither a JSON list nor an object")
-    yield from whole.values() if isinstance(whole, dict) else whole
-
-
-def _table(file: Path) -> Iterator[Any]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
-            yield from csv.DictReader(lines)
-    except csv.Error as error:
-        raise ValueError(f"{file} is not CSV: {error}") from None
-
-
-def _item(part: str, layout: Layout, row: _Row, beside: Path, folder: Path) -> Item:
+def _item(part: str, layout: Layout, row: Row, beside: Path, folder: Path) -> Item:
     if not isinstance(row.value, Mapping):
         raise Unusable("bad_json", "the row is no JSON object")
     fields = row.value
@@ -155,7 +111,7 @@ def _item(part: str, layout: Layout, row: _Row, beside: Path, folder: Path) -> I
     return Item(example, part, example.contrast_group or tie or example.id, partial(_decoded, path), None)
 
 
-def _example(layout: Layout, row: _Row, fields: Mapping[str, Any]) -> Example:
+def _example(layout: Layout, row: Row, fields: Mapping[str, Any]) -> Example:
     verdict = layout.verdict or _label(fields, layout.label)
     text = normalise_text(_string(fields, layout.text), CAPS.max_characters)
     key = fields.get(layout.id)
