@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -66,12 +67,12 @@ def measures_of(rows: Sequence[Prediction], quality: Quality | None) -> dict[str
 
 def figures_of(rows: Sequence[Prediction], quality: Quality | None, draws: Floats) -> Figures:
     """Measure the rows of a part, with intervals from the draws of its clusters, (b, n)."""
-    groups = [row.contrast_group for row in rows if row.contrast_group]
+    groups = Counter(row.contrast_group for row in rows if row.contrast_group)
     p = np.array([row.p_harmful for row in rows])
     return Figures(
         rows=len(rows),
         unparsed=sum(not row.well_formed for row in rows),
-        contrast_sets=sum(groups.count(group) > 1 for group in set(groups)),
+        contrast_sets=sum(size > 1 for size in groups.values()),
         masked=sum(row.masked is not None for row in rows),
         controls=sum(row.control is not None for row in rows),
         measures={name: estimate(measure, draws) for name, measure in measures_of(rows, quality).items()},
