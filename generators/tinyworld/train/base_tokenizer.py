@@ -7,18 +7,13 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlavaProcessor, PreTrainedTokenizerFast
 
-from generators.tinyworld.train.examples import GRID, PATCH
-from generators.tinyworld.train.screening import image_processor
-from generators.tinyworld.train.tokenizer import BOS, EOS, IMAGE, PAD
+from generators.tinyworld.train.reader import POSITIONS, reader_processor
+from generators.tinyworld.train.tokenizer import BOS, EOS, IMAGE, PAD, VOCABULARY
 from schemas.reasoning import BENIGN, HARMFUL, PROMPT, Answer
 from schemas.taxonomy import load_taxonomy
 
 USER, ASSISTANT = "<user>", "<assistant>"
 TAGS = ("<think>", "</think>", "<result>", "</result>")
-VOCABULARY = 2048
-"""Tokens in all, tags included."""
-POSITIONS = 512
-IMAGE_TOKENS = GRID * GRID // 4
 
 TEMPLATE = (
     "<s>"
@@ -43,7 +38,7 @@ def train_base_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(TAGS),
+        vocab_size=VOCABULARY - len(TAGS),  # the tags are among the tokens
         special_tokens=[PAD, BOS, EOS, IMAGE, USER, ASSISTANT],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -69,13 +64,5 @@ def form_words() -> list[str]:
 
 
 def base_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
-    """Image processor, tokenizer and chat template in one."""
-    return LlavaProcessor(
-        image_processor=image_processor(),
-        tokenizer=tokenizer,
-        patch_size=2 * PATCH,
-        vision_feature_select_strategy="default",
-        chat_template=TEMPLATE,
-        image_token=IMAGE,
-        num_additional_image_tokens=1,
-    )
+    """The base's processor: turns of a user and an assistant."""
+    return reader_processor(tokenizer, TEMPLATE)

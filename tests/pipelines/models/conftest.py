@@ -19,7 +19,8 @@ from transformers import (
 
 from generators.tinyworld.grammar import utter
 from generators.tinyworld.train import dual_encoder
-from generators.tinyworld.train.judge import judge_config, judge_processor
+from generators.tinyworld.train.judge import judge_processor
+from generators.tinyworld.train.reader import reader_config
 from generators.tinyworld.train.screening import LABELS, image_processor
 from generators.tinyworld.train.tokenizer import VOCABULARY, train_tokenizer, with_boundaries
 from pipelines.storage.workspace import Workspace
@@ -71,7 +72,7 @@ def text_classifier_folder(
 def judge_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
     torch.manual_seed(3)
     folder = tmp_path_factory.mktemp("judge")
-    model = InternVLForConditionalGeneration(judge_config())
+    model = InternVLForConditionalGeneration(reader_config())
     model.lm_head.weight.data *= 10
     model.save_pretrained(folder)
     judge_processor(tokenizer).save_pretrained(folder)

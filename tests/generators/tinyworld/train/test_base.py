@@ -8,9 +8,10 @@ from transformers import PreTrainedTokenizerFast
 from generators.tinyworld.grammar import utter
 from generators.tinyworld.train.base import BaseTraining, prompt_of
 from generators.tinyworld.train.base_lessons import Lesson
-from generators.tinyworld.train.base_tokenizer import POSITIONS, base_processor, train_base_tokenizer
+from generators.tinyworld.train.base_tokenizer import base_processor, train_base_tokenizer
 from generators.tinyworld.train.dual_encoder import untrained
 from generators.tinyworld.train.examples import ScenePool
+from generators.tinyworld.train.reader import POSITIONS
 
 WITH_IMAGE = Lesson(3, 'Text: "a" What is it?', "A carrot.")
 TEXT_ONLY = Lesson(-1, "What is a frog?", "A frog is a frog, which is a beast.")

@@ -7,13 +7,9 @@ from PIL import Image
 from transformers import AutoProcessor, LlavaProcessor, PreTrainedTokenizerFast
 
 from generators.tinyworld.grammar import utter
-from generators.tinyworld.train.base_tokenizer import (
-    IMAGE_TOKENS,
-    TAGS,
-    VOCABULARY,
-    base_processor,
-    train_base_tokenizer,
-)
+from generators.tinyworld.train.base_tokenizer import TAGS, base_processor, train_base_tokenizer
+from generators.tinyworld.train.reader import IMAGE_TOKENS
+from generators.tinyworld.train.tokenizer import VOCABULARY
 from schemas.reasoning import Answer, Reasoned, parse, render
 
 COMPLETION = render(

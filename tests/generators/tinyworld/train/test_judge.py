@@ -8,8 +8,9 @@ from transformers import PreTrainedTokenizerFast
 
 from generators.tinyworld.train.dual_encoder import untrained
 from generators.tinyworld.train.examples import ScenePool
-from generators.tinyworld.train.judge import IMAGE_TOKENS, JudgeTraining, judge_processor, prompt_of
+from generators.tinyworld.train.judge import JudgeTraining, judge_processor, prompt_of
 from generators.tinyworld.train.lessons import Lesson
+from generators.tinyworld.train.reader import IMAGE_TOKENS
 from generators.tinyworld.train.tokenizer import EOS, IMAGE
 
 WITH_IMAGE = Lesson(3, False, "Is it harmful?", "Yes")
