@@ -102,14 +102,17 @@ def _fit(arguments: argparse.Namespace, config: Any, run: Any, facts: dict[str, 
     from rich.console import Console
     from transformers import set_seed
 
+    from pipelines.models.devices import device_of
     from pipelines.training.examples import load_examples
     from pipelines.training.fitting import fit
     from pipelines.training.policy import freeze_vision, load_policy
+    from schemas.config import Model
 
     console = Console(stderr=True)
     set_seed(getattr(config, arguments.kind).seed)
     examples = load_examples(arguments.dataset, "train")
     policy = load_policy(arguments.model, config.policy.dtype, arguments.revision)
+    policy.model.to(device_of(Model(path=".", device=config.policy.device)))
     if config.hard.samples:
         examples = _hard(examples, policy, config.hard, console)
     if config.policy.freeze_vision:
@@ -121,14 +124,9 @@ def _fit(arguments: argparse.Namespace, config: Any, run: Any, facts: dict[str, 
 
 def _hard(examples: Any, policy: Any, settings: Any, console: Any) -> Any:
     """The hard examples; ValueError if there is none."""
-    from rich.progress import track
-
     from pipelines.training.hard import kept_rows, wrong_counts
 
-    def shown(items: Any, what: str, total: int) -> Any:
-        return track(items, what, total=total, console=console)
-
-    counts = wrong_counts(examples, policy, settings, shown)
+    counts = wrong_counts(examples, policy, settings, _shown)
     kept = kept_rows(counts, examples["contrast_group"], settings)
     console.log(f"{len(kept):,} of {len(examples):,} pairs are hard, or partners of hard ones")
     if not kept:
@@ -136,11 +134,19 @@ def _hard(examples: Any, policy: Any, settings: Any, console: Any) -> Any:
     return examples.select(kept)
 
 
+def _shown(items: Any, what: str, total: int) -> Any:
+    """The items behind a progress bar."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, what, total=total, console=Console(stderr=True))
+
+
 def _trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: Any, examples: Any) -> Any:
     if arguments.kind == "sft":
         from pipelines.training.sft import lessons, sft_trainer
 
-        return sft_trainer(policy, lessons(examples, config), config, run)
+        return sft_trainer(policy, lessons(examples, config, policy, _shown), config, run)
     from pipelines.training.grpo import grpo_trainer, questions
 
     return grpo_trainer(policy, questions(examples, config, arguments.dataset), config, run)

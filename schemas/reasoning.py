@@ -16,6 +16,9 @@ PROMPT = (
     "then give the result."
 )
 
+READING = 'Text: "{text}" Think about what each of them shows or says.'
+"""Asks a model for what it sees and reads, and for no judgement: the beginning of a reasoning."""
+
 _FORM = re.compile(r"\s*<think>(?P<think>.*?)</think>\s*<result>(?P<result>.*?)</result>\s*", re.DOTALL)
 _TAGS = ("<think>", "</think>", "<result>", "</result>")
 

@@ -23,7 +23,6 @@ def common_arguments(settings: Optimisation, policy: Policy, run: RunFolder) -> 
         "max_grad_norm": settings.max_grad_norm,
         "per_device_train_batch_size": settings.batch_size,
         "gradient_accumulation_steps": settings.accumulation,
-        "gradient_checkpointing": policy.gradient_checkpointing,
         "seed": settings.seed,
         "data_seed": settings.seed,
         "logging_steps": settings.log_every,
@@ -32,6 +31,7 @@ def common_arguments(settings: Optimisation, policy: Policy, run: RunFolder) -> 
         "use_cpu": not on_gpu,
         "bf16": on_gpu and policy.dtype == "bfloat16",
         "disable_tqdm": True,
+        "activation_checkpointing": policy.gradient_checkpointing,
         **(saving if settings.save_every else {"save_strategy": "no"}),
     }
 

@@ -52,6 +52,9 @@ class Sft(Optimisation):
 
     learning_rate: float = Field(default=5e-5, gt=0)
     epochs: float = Field(default=3.0, gt=0)
+    readings: bool = Field(
+        default=True, description="begin each chain with what the model itself says of image and text"
+    )
     concatenation: Fraction = Field(
         default=0.0, description="rows made of two pairs, as a share of the rows (GuardReasoner-VL)"
     )

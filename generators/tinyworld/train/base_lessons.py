@@ -11,12 +11,12 @@ from generators.tinyworld.grammar import utter
 from generators.tinyworld.renderer import caption
 from generators.tinyworld.train.examples import TRAIN_SEEDS, ScenePool
 from generators.tinyworld.world import Concept, load_world, with_article
+from schemas.reasoning import READING
 
 DESCRIBE_IMAGE = "What does the image show?"
 CAPTION = "Write a caption for the image."
 DESCRIBE_TEXT = 'Text: "{text}" What does the text do?'
 TELL_BOTH = 'Text: "{text}" What do the image and the text say?'
-READ_BOTH = 'Text: "{text}" Think about what each of them shows or says.'
 POINT_OUT = 'Text: "{text}" Which thing in the image is {phrase}, and what does the text do?'
 RESULT = 'Text: "{text}" Think about what each of them shows or says, then give the result.'
 KEYS = ("image", "text", "place", "name", "note")
@@ -44,7 +44,7 @@ class BaseLessons:
         """What image and text say, in one sentence (as the beginning of a rationale) or in two."""
         row, text, does = self._pair(rng)
         if rng.random() < 0.7:
-            return Lesson(row, READ_BOTH.format(text=text), self.reading(row, does))
+            return Lesson(row, READING.format(text=text), self.reading(row, does))
         answer = f"The image shows {listing(self.shown[row])}. The text {does}."
         return Lesson(row, TELL_BOTH.format(text=text), answer)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.models.devices import moved
 from pipelines.models.vision_language import VisionLanguageModel
-from schemas.reasoning import BENIGN, HARMFUL, PROMPT, Reasoned, parse
+from schemas.reasoning import BENIGN, HARMFUL, PROMPT, READING, Reasoned, parse
 
 if TYPE_CHECKING:
     import torch
@@ -132,6 +132,17 @@ class Answerer:
             torch.manual_seed(sampling.seed * 1_000_003 + draw)
             said = self._complete(inputs, do_sample=True, num_return_sequences=sampling.number, **options)
         return [said[start : start + sampling.number] for start in range(0, len(said), sampling.number)]
+
+    def read(self, batch: Sequence[Question]) -> list[str]:
+        """What the model says that image and text show and say, greedily; empty where it has no positions for them."""
+        import torch
+
+        prompts = [self._template.prompt("image", READING.format(text=one.text)).text for one in batch]
+        inputs = self._inputs(prompts, [one.image for one in batch])
+        if inputs["input_ids"].shape[1] + RESERVE >= self._positions:
+            return ["" for _ in batch]
+        with torch.inference_mode():
+            return [said.strip() for said in self._complete(inputs)]
 
     def prompt(self, text: str) -> str:
         """The question of `examples.prompt_of` in the chat template; special tokens in a text are broken up."""

@@ -40,6 +40,14 @@ def test_screening_that_found_harm_in_one_part_is_said() -> None:
     assert "The image alone is harmful, the text alone is benign." in chain_of(CALM | {"p_image": 0.5}).think
 
 
+def test_what_the_model_reads_stands_for_the_alt_text() -> None:
+    think = chain_of(HARM, "The picture shows a stove, and the text urges to touch it.").think
+    assert think.startswith(
+        "The picture shows a stove, and the text urges to touch it. The image alone is benign"
+    )
+    assert "a stove in a kitchen" not in think
+
+
 def test_a_picture_of_which_nothing_is_known_is_not_described() -> None:
     assert chain_of(CALM | {"image_says": []}).think.startswith("The image alone is benign")
 
