@@ -1,0 +1,87 @@
+"""What looks at pictures and answers in words: a vision-language model in this process, or behind a server."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from generators.endpoint import Trouble, ask_many
+from schemas.config import Endpoint, Model
+
+TOKENS = 1500
+"""New tokens of an answer."""
+
+
+class Look(NamedTuple):
+    """A picture (encoded) and what is asked about it."""
+
+    image: bytes
+    question: str
+    seed: int
+
+
+class Sight(Protocol):
+    """What looks at pictures."""
+
+    def answers(self, looks: Sequence[Look]) -> list[str | Exception]:
+        """One answer a look, in order; what fails is returned as its exception."""
+        ...
+
+
+class EndpointSight:
+    """A vision-language model behind an OpenAI-compatible server."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def answers(self, looks: Sequence[Look]) -> list[str | Exception]:
+        """Ask, `concurrency` at a time, as `generators.endpoint.ask_many` does."""
+        asked = [
+            {
+                "messages": [{"role": "user", "content": _parts(look)}],
+                "seed": look.seed,
+                "temperature": 0,
+                "max_tokens": TOKENS,
+            }
+            for look in looks
+        ]
+        return ask_many(self._endpoint, asked, _content)
+
+
+def _parts(look: Look) -> list[dict[str, Any]]:
+    url = f"data:image/jpeg;base64,{base64.b64encode(look.image).decode()}"
+    return [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": look.question}]
+
+
+def _content(completion: Any) -> str | Trouble:
+    try:
+        return str(completion.choices[0].message.content or "")
+    except (AttributeError, IndexError, TypeError):
+        return Trouble("sent no chat completion", 200)
+
+
+class LocalSight:
+    """A vision-language model in this process, decoded greedily."""
+
+    def __init__(self, model: Model) -> None:
+        self._settings = model
+
+    def answers(self, looks: Sequence[Look]) -> list[str | Exception]:
+        """Ask in batches of pictures of one shape."""
+        from pipelines.models.vision_language import load_vision_language_model, run_prompts
+        from pipelines.storage.blobs import BlobStore
+
+        model = load_vision_language_model(self._settings)
+        decode = model.processor.tokenizer.batch_decode
+
+        def write(inputs: dict[str, Any]) -> list[str | Exception]:
+            out = model.model.generate(**inputs, max_new_tokens=TOKENS, do_sample=False)
+            return list(decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+
+        with tempfile.TemporaryDirectory() as folder:
+            blobs = BlobStore(Path(folder))
+            prompts = [model.prompt(blobs.put(look.image), look.question) for look in looks]
+            return run_prompts(model, prompts, blobs, self._settings, write)
