@@ -30,6 +30,7 @@ def dpo_trainer(
     rows: datasets.Dataset,
     settings: Dpo,
     arguments: Mapping[str, Any],
+    *,
     adapter: Any = None,
 ) -> Any:
     """TRL's trainer, ready to run; what of the model does not require gradients stays as it is.

@@ -1,1 +1,1 @@
-"""Preference pairs of right and perturbed reasonings, told apart by a scene graph (after SceneAlign, arXiv 2601.05600)."""
+"""Preference pairs of right and perturbed reasonings, by scene graphs, after SceneAlign (arXiv 2601.05600)."""

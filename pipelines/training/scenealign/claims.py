@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple, get_args
 
 from pipelines.training.scenealign.graph import OPPOSITE, SCENE, Claim, Colour, Place, SceneGraph, Size
@@ -93,7 +94,7 @@ def _described(sentence: str, named: list[Mention], start: int, end: int) -> Men
 
 
 def _relations(sentence: str, named: list[Mention]) -> Iterator[Stated]:
-    for first, second in zip(named, named[1:], strict=False):
+    for first, second in pairwise(named):
         between = _BETWEEN.match(sentence[first.end : second.start])
         if between and first.node != second.node:
             start = first.end + between.start("predicate")

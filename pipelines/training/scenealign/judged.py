@@ -1,4 +1,4 @@
-"""Scene graphs of real pictures, as a vision-language model describes them in JSON; what is malformed gives no graph."""
+"""Scene graphs of real pictures, as a vision-language model writes them in JSON; bad JSON gives no graph."""
 
 from __future__ import annotations
 

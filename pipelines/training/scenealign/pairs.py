@@ -94,7 +94,7 @@ def preferences(
     dropped: list[Dropped] = []
     for place, example in enumerate(examples.remove_columns("image")):
         graph = graphs.get(example["id"], NoGraph("not_asked"))
-        for outcome in pairs_of(example, graph, reasoned, kinds, limits, scorer):
+        for outcome in pairs_of(example, graph, reasoned, kinds=kinds, limits=limits, scorer=scorer):
             if isinstance(outcome, Dropped):
                 dropped.append(outcome)
             else:
@@ -109,6 +109,7 @@ def pairs_of(
     example: Mapping[str, Any],
     graph: SceneGraph | NoGraph,
     reasoned: Chain,
+    *,
     kinds: Sequence[Kind] = KINDS,
     limits: Limits = Limits(),  # noqa: B008  # A tuple never changes.
     scorer: Scorer | None = None,
@@ -118,7 +119,7 @@ def pairs_of(
     if isinstance(right, Finding) or isinstance(graph, NoGraph):
         reason, detail = right if isinstance(right, Finding) else Finding("no_graph")
         return [Dropped(example["id"], kind, reason, detail) for kind in kinds]
-    return [_outcome(example["id"], kind, right, graph, limits, scorer) for kind in kinds]
+    return [_outcome(example["id"], kind, right, graph, limits=limits, scorer=scorer) for kind in kinds]
 
 
 def _right(example: Mapping[str, Any], graph: SceneGraph | NoGraph, reasoned: Chain) -> Reasoned | Finding:
@@ -132,7 +133,7 @@ def _right(example: Mapping[str, Any], graph: SceneGraph | NoGraph, reasoned: Ch
 
 
 def _outcome(
-    id: str, kind: Kind, right: Reasoned, graph: SceneGraph, limits: Limits, scorer: Scorer | None
+    id: str, kind: Kind, right: Reasoned, graph: SceneGraph, *, limits: Limits, scorer: Scorer | None
 ) -> Pair | Dropped:
     wrong = perturb(kind, right, graph, id)
     if isinstance(wrong, Unperturbed):
@@ -148,6 +149,8 @@ def _rows(examples: datasets.Dataset, kept: list[Pair], places: list[int]) -> da
     prompts = [prompt_of(text) for text in chosen["text"]]
     fields = {name: [getattr(one, name) for one in kept] for name in Pair._fields}
     said = datasets.Dataset.from_dict(fields | {"prompt": prompts})
+    if not kept:  # Datasets without rows lose their columns when they are joined.
+        return datasets.Dataset.from_dict({name: [] for name in ("image", *said.column_names)})
     return datasets.concatenate_datasets([chosen.select_columns("image"), said], axis=1)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from generators.tinyworld.renderer import Placed, Scene, describe, sample_scene
 from generators.tinyworld.world import Concept, load_world
-from pipelines.training.scenealign.graph import Colour, NoGraph, Node, Place, Relation, SceneGraph, Size
+from pipelines.training.scenealign.graph import Colour, Node, NoGraph, Place, Relation, SceneGraph, Size
 
 APART = 0.2
 """Parts of the picture's side by which centres differ before one counts as left of, or above, the other."""
@@ -21,7 +21,7 @@ HUES: tuple[tuple[float, float, Colour], ...] = (
     (265, 300, "purple"),
     (346, 360, "red"),
 )
-"""Degrees of hue that people call by one name, for the dark, saturated colours of pictograms; between them they doubt."""
+"""Degrees of hue that people call by one name, in the dark, saturated colours of pictograms; others are open."""
 
 
 def tinyworld_graph(row: Mapping[str, Any]) -> SceneGraph | NoGraph:

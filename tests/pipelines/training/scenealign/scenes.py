@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from generators.tinyworld.grammar import utter
 from generators.tinyworld.renderer import Scene, caption, describe, objects_of, render, sample_scene
 from generators.tinyworld.rules import harm_of
@@ -43,16 +45,24 @@ def row(seed: int, *, concepts: tuple[str, ...] | None = None) -> dict[str, Any]
     }
 
 
-def dataset(path: Path, seeds: range, split: str = "train") -> Path:
-    """A dataset of one split; beyond the seeds of builds none of them is a scene of another range."""
-    write_dataset(path, [row(seed) | {"image": _picture(sample_scene(seed))} for seed in seeds], shards=1)
-    (path / "data" / "train-00000-of-00001.parquet").rename(path / "data" / f"{split}-00000-of-00001.parquet")
-    return path
+def dataset(path: Path, seeds: range, shown: Mapping[int, tuple[str, ...]] | None = None) -> Path:
+    """A dataset of the split `train`; scenes show the concepts that are given for their seed, or what it draws."""
+    pairs = []
+    for seed in seeds:
+        concepts = (shown or {}).get(seed)
+        stored = _stored(sample_scene(seed, concepts=concepts))
+        pairs.append(row(seed, concepts=concepts) | {"image": stored})
+    return write_dataset(path, pairs, shards=1)
 
 
-def _picture(scene: Scene) -> dict[str, Any]:
+def picture(scene: Scene) -> Image.Image:
+    """A scene as the tests draw it."""
+    return render(scene, 64)
+
+
+def _stored(scene: Scene) -> dict[str, Any]:
     out = io.BytesIO()
-    render(scene, 64).save(out, "PNG")
+    picture(scene).save(out, "PNG")
     return {"bytes": out.getvalue(), "path": "scene.png"}
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import generators
-
 from pipelines.training.scenealign.checks import (
     Finding,
     Limits,
