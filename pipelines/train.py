@@ -17,7 +17,7 @@ from pipelines.logs import quiet
 from pipelines.profiles import PROFILES
 
 TRAINING = PROFILES / "training"
-KINDS = ("sft", "grpo")
+KINDS = ("sft", "grpo", "dpo")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -134,6 +134,22 @@ def _hard(examples: Any, policy: Any, settings: Any, console: Any) -> Any:
     return examples.select(kept)
 
 
+def _dpo_trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: Any) -> Any:
+    """On pairs whose pictures have a scene graph; what became of the others is said."""
+    from pipelines.training.arguments import adapter_of, common_arguments
+    from pipelines.training.chains import chain_of
+    from pipelines.training.dpo import dpo_trainer
+    from pipelines.training.scenealign.pairs import preferences
+
+    found = preferences(arguments.dataset, "train", chain_of)
+    for kind, counts in found.counts().items():
+        sys.stderr.write(f"{kind}: {', '.join(f'{count} {name}' for name, count in counts.items())}\n")
+    settings = common_arguments(config.dpo, config.policy, run)
+    return dpo_trainer(
+        policy.model, policy.processor, found.rows, config.dpo, settings, adapter=adapter_of(config.policy)
+    )
+
+
 def _shown(items: Any, what: str, total: int) -> Any:
     """The items behind a progress bar."""
     from rich.console import Console
@@ -147,6 +163,8 @@ def _trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: Any, 
         from pipelines.training.sft import lessons, sft_trainer
 
         return sft_trainer(policy, lessons(examples, config, policy, _shown), config, run)
+    if arguments.kind == "dpo":
+        return _dpo_trainer(arguments, config, run, policy)
     from pipelines.training.grpo import grpo_trainer, questions
 
     return grpo_trainer(policy, questions(examples, config, arguments.dataset), config, run)

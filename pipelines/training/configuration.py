@@ -98,6 +98,19 @@ class Grpo(Optimisation):
         return self
 
 
+class Dpo(Optimisation):
+    """Direct preference optimisation (arXiv 2305.18290) on perturbed reasonings (SceneAlign, arXiv 2601.05600)."""
+
+    learning_rate: float = Field(default=1e-6, gt=0)
+    epochs: float = Field(default=1.0, gt=0)
+    beta: float = Field(default=0.1, gt=0, description="how dear it is to leave the reference model")
+    supervised: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the log-likelihood of the right completion, which DPO alone may lower",
+    )
+
+
 class Hard(Section):
     """Training on hard examples only, found by rejection sampling with the model that is to be trained."""
 
@@ -147,5 +160,6 @@ class TrainConfig(Section):
     sft: Sft = Sft()
     hard: Hard = Hard()
     grpo: Grpo = Grpo()
+    dpo: Dpo = Dpo()
     rewards: Rewards = Rewards()
     mechanisms: Mechanisms = Mechanisms()

@@ -7,21 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import datasets
-from pydantic import Field
 
-from schemas.config import Section
-
-
-class Dpo(Section):
-    """What is DPO's own (arXiv 2305.18290)."""
-
-    epochs: float = Field(default=1.0, gt=0)
-    beta: float = Field(default=0.1, gt=0, description="how dear it is to leave the reference model")
-    supervised: float = Field(
-        default=0.0,
-        ge=0,
-        description="weight of the log-likelihood of the right completion, which DPO alone may lower",
-    )
+from pipelines.training.configuration import Dpo
 
 
 def dpo_trainer(

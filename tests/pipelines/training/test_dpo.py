@@ -15,7 +15,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import generators
 from generators.tinyworld.renderer import sample_scene
-from pipelines.training.dpo import Dpo, as_strings, dpo_trainer
+from pipelines.training.configuration import Dpo
+from pipelines.training.dpo import as_strings, dpo_trainer
 from pipelines.training.scenealign.margins import log_ratios, margins
 from pipelines.training.scenealign.pairs import preferences
 from pipelines.training.scenealign.perturbations import KINDS
@@ -30,7 +31,9 @@ CONCEPTS = ("cow", "hippo", "beer mug", "wine bottle", "apple", "guitar")
 
 def _told(example: Mapping[str, Any]) -> Reasoned:
     """A short reasoning, so that a training takes seconds."""
-    return Reasoned(f"The image shows {example['image_says'][0]}. The text is fine alone.", Answer(BENIGN, "", ""))
+    return Reasoned(
+        f"The image shows {example['image_says'][0]}. The text is fine alone.", Answer(BENIGN, "", "")
+    )
 
 
 def _pairs(folder: Path, seeds: range) -> datasets.Dataset:
@@ -103,7 +106,9 @@ def test_all_that_is_trained_moves_and_the_frozen_tower_does_not(
 def test_adapters_move_and_the_model_under_them_does_not(
     model: Any, processor: Any, seen: datasets.Dataset, tmp_path: Path
 ) -> None:
-    adapter = LoraConfig(r=4, target_modules="all-linear", exclude_modules=".*vision_tower.*", task_type="CAUSAL_LM")
+    adapter = LoraConfig(
+        r=4, target_modules="all-linear", exclude_modules=".*vision_tower.*", task_type="CAUSAL_LM"
+    )
     trainer = dpo_trainer(model, processor, seen, Dpo(), _arguments(tmp_path, 3), adapter=adapter)
     before = {name: value.detach().clone() for name, value in trainer.model.named_parameters()}
     trainer.train()
@@ -156,7 +161,9 @@ def test_a_margin_is_the_difference_of_the_log_probabilities_of_both_completions
 
 def _log_probability(model: Any, processor: Any, row: Mapping[str, Any], side: str) -> float:
     """Token by token, without padding."""
-    prompt = processor(images=[row["image"]], text=[row["prompt"]], add_special_tokens=False, return_tensors="pt")
+    prompt = processor(
+        images=[row["image"]], text=[row["prompt"]], add_special_tokens=False, return_tensors="pt"
+    )
     answer = processor.tokenizer(row[side], add_special_tokens=False, return_tensors="pt")["input_ids"]
     ids = torch.cat((prompt["input_ids"], answer), dim=1)
     with torch.no_grad():
@@ -165,7 +172,9 @@ def _log_probability(model: Any, processor: Any, row: Mapping[str, Any], side: s
     return sum(float(logits[place - 1, ids[0, place]]) for place in range(start, ids.shape[1]))
 
 
-def test_the_prompt_ends_where_the_model_answers_and_the_answers_end(processor: Any, seen: datasets.Dataset) -> None:
+def test_the_prompt_ends_where_the_model_answers_and_the_answers_end(
+    processor: Any, seen: datasets.Dataset
+) -> None:
     row = as_strings(seen, processor)[0]
     assert row["prompt"].endswith(" Answer:") and row["prompt"].count("<image>") == 1
     assert row["chosen"] == seen[0]["chosen"] + "</s>" and row["rejected"].endswith("</s>")
