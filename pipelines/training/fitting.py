@@ -14,6 +14,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from pipelines.training.card import model_card
 from pipelines.training.curves import draw_curves
+from pipelines.training.policy import ADAPTER
 from pipelines.training.run_folder import RunFolder
 
 SHOWN = ("loss", "reward", "mean_token_accuracy", "completions/mean_length")
@@ -74,6 +75,7 @@ def fit(trainer: Any, run: RunFolder, facts: Mapping[str, Any], *, resume: bool,
     trainer.add_callback(Watch(run, str(facts["kind"]), console))
     trainer.add_callback(TensorBoardCallback(SummaryWriter(str(run.tensorboard))))
     if checkpoint:
+        restore_weights(trainer.model, Path(checkpoint))
         run.forget_after(int(Path(checkpoint).name.rpartition("-")[2]))
     else:
         run.metrics.unlink(missing_ok=True)
@@ -85,6 +87,18 @@ def fit(trainer: Any, run: RunFolder, facts: Mapping[str, Any], *, resume: bool,
     complete = {**facts, "steps": trainer.state.global_step, "metrics": _last(lines)}
     (run.model / "README.md").write_text(model_card(complete), encoding="utf-8")
     run.write_run(complete)
+
+
+def restore_weights(model: Any, checkpoint: Path) -> None:
+    """Give a model the weights of a checkpoint; adapters are left to the trainer.
+
+    The trainer loads a checkpoint's tensors by the names they have in the file. Where a model is saved under other
+    names than it has in memory (InternVL, some of Qwen-VL) it would load nothing, and say nothing.
+    """
+    if (checkpoint / ADAPTER).is_file():
+        return
+    saved = type(model).from_pretrained(str(checkpoint), dtype=model.dtype, use_safetensors=True)
+    model.load_state_dict(saved.state_dict())
 
 
 def _checkpoint(run: RunFolder) -> str:

@@ -16,7 +16,7 @@ from pipelines.training.policy import load_policy
 
 BASE = "builtin:tinyworld/base"
 FEW = {
-    "sft": ("sft.epochs=0.1", "sft.batch_size=4", "sft.log_every=1"),
+    "sft": ("sft.epochs=0.75", "sft.batch_size=4", "sft.log_every=1"),
     # Without rewards that tell completions apart there is no gradient; the perception loss has one of its own.
     "grpo": (
         "grpo.steps=3",
@@ -117,13 +117,14 @@ def test_adapters_move_and_nothing_else(tmp_path: Path) -> None:
         (["--resume"], "holds no checkpoint to resume from"),
     ],
 )
-def test_what_cannot_be_used_is_one_line(
+def test_what_cannot_be_used_is_said_by_name(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = ["sft", f"--dataset={_dataset(tmp_path)}", f"--model={BASE}", f"--out={tmp_path / 'run'}"]
     assert main([*line, *arguments]) == 2
-    complaint = [line for line in capsys.readouterr().err.splitlines() if line.startswith("crossharm: ")]
-    assert (len(complaint) == 1 and said in "\n".join(complaint)) or said in capsys.readouterr().err
+    complaint = capsys.readouterr().err
+    assert complaint.count("crossharm: ") == 1 and "Traceback" not in complaint
+    assert said in complaint
 
 
 def test_a_finished_run_is_not_written_over(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
