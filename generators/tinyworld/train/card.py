@@ -45,6 +45,7 @@ The base learned from captions, utterances and what they do, at random beside ea
 | base, things shown that its description names exactly | {f.base_objects:.3f} |
 | base, texts whose act it tells exactly | {f.base_texts:.3f} |
 | base, pairs it reads with all things and the act right | {f.base_both:.3f} |
+| base, the same where the image shows one thing | {f.base_both_of_one:.3f} |
 """
 
 

@@ -43,9 +43,10 @@ class Figures(NamedTuple):
     text_screen_recall: float
     text_screen_false: float
     base_objects: float
-    """The last three are `Readings` of the base."""
+    """The last four are `Readings` of the base."""
     base_texts: float
     base_both: float
+    base_both_of_one: float
 
 
 def measure(folder: Path, count: int) -> Figures:

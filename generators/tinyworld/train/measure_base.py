@@ -27,6 +27,8 @@ class Readings(NamedTuple):
     """Of texts, how many are described exactly."""
     both: float
     """Of pairs, how often the reading names exactly the things shown and says exactly what the text does."""
+    both_of_one: float
+    """The same, of pairs whose image shows one thing."""
 
 
 def measure_base(folder: Path, pool: ScenePool, first_seed: int, count: int) -> Readings:
@@ -45,7 +47,10 @@ def measure_base(folder: Path, pool: ScenePool, first_seed: int, count: int) -> 
         named(text) == names and text.endswith(f", and the text {wanted}.")
         for text, names, wanted in zip(read, shown, does, strict=True)
     ]
-    return Readings(found / sum(map(len, shown)), sum(right) / count, sum(both) / count)
+    of_one = [correct for correct, names in zip(both, shown, strict=True) if len(names) == 1]
+    return Readings(
+        found / sum(map(len, shown)), sum(right) / count, sum(both) / count, sum(of_one) / len(of_one)
+    )
 
 
 def named(text: str) -> set[str]:

@@ -6,7 +6,7 @@ from generators.tinyworld.train.run import STEPS
 
 
 def test_the_card_holds_every_figure_and_every_number_of_steps(tmp_path: Path) -> None:
-    figures = Figures(*(0.0811 * n for n in range(1, 12)))
+    figures = Figures(*(0.0811 * n for n in range(1, 13)))
     write_card(tmp_path, figures, steps=STEPS, scenes=12_345, minutes=67.2)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert all(f"{figure:.3f}" in card for figure in figures)
