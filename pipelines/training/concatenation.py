@@ -54,7 +54,8 @@ def _benign(fields: Sequence[Row], rng: random.Random) -> list[tuple[int, int]]:
     for number, row in enumerate(fields):
         if row["verdict"] == BENIGN:
             sharing.setdefault(row["text"], []).append(number)
-    pairs = [_either_way(*rng.sample(rows, 2), rng) for rows in sharing.values() if len(rows) > 1]
+    drawn = [rng.sample(rows, 2) for rows in sharing.values() if len(rows) > 1]
+    pairs = [_either_way(first, second, rng) for first, second in drawn]
     rng.shuffle(pairs)
     return pairs
 

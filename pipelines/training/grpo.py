@@ -76,7 +76,8 @@ def grpo_trainer(policy: Policy, rows: datasets.Dataset, config: TrainConfig, ru
             reward_weights=list(rewards.weights.values()),
             shuffle_dataset=False,
             remove_unused_columns=False,
-            **({"use_vllm": True, "vllm_mode": settings.vllm} if settings.vllm else {}),
+            use_vllm=bool(settings.vllm),
+            vllm_mode=settings.vllm or "colocate",
         ),
     )
 

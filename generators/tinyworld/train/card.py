@@ -42,10 +42,10 @@ The base learned from captions, utterances and what they do, at random beside ea
 | judge, held-out families | {f.auc_held_out_families:.3f} |
 | plainly harmful images caught / benign ones refused | {f.image_screen_recall:.3f} / {f.image_screen_false:.3f} |
 | plainly harmful texts caught / benign ones refused | {f.text_screen_recall:.3f} / {f.text_screen_false:.3f} |
-| base, things shown that its description names exactly | {f.base_objects:.3f} |
-| base, texts whose act it tells exactly | {f.base_texts:.3f} |
-| base, pairs it reads with all things and the act right | {f.base_both:.3f} |
-| base, the same where the image shows one thing | {f.base_both_of_one:.3f} |
+| base, things shown that its description names exactly | {f.base.objects:.3f} |
+| base, texts whose act it tells exactly | {f.base.texts:.3f} |
+| base, pairs it reads with all things and the act right | {f.base.both:.3f} |
+| base, the same where the image shows one thing | {f.base.both_of_one:.3f} |
 """
 
 

@@ -23,7 +23,7 @@ from generators.tinyworld.renderer import caption
 from generators.tinyworld.rules import Combination, combinations, harm_of, is_held_out
 from generators.tinyworld.train.dual_encoder import normalise
 from generators.tinyworld.train.examples import ScenePool, draw_pool
-from generators.tinyworld.train.measure_base import measure_base
+from generators.tinyworld.train.measure_base import Readings, measure_base
 from generators.tinyworld.world import load_world
 from schemas.questions import NO, YES, harm_question
 
@@ -42,11 +42,7 @@ class Figures(NamedTuple):
     image_screen_false: float
     text_screen_recall: float
     text_screen_false: float
-    base_objects: float
-    """The last four are `Readings` of the base."""
-    base_texts: float
-    base_both: float
-    base_both_of_one: float
+    base: Readings
 
 
 def measure(folder: Path, count: int) -> Figures:
@@ -58,9 +54,10 @@ def measure(folder: Path, count: int) -> Figures:
     groups = judged(folder / "judge", pool, count)
     image = [(image_scores(folder / "screen-image", p) >= 0.5).mean() for p in (harmful, pool)]
     text = [(text_scores(folder / "screen-text", count, plain) >= 0.5).mean() for plain in (True, False)]
-    aucs = [auc(groups[name], groups["benign"]) for name in ("known", "pairs", "families")]
+    known, pairs, families = (auc(groups[name], groups["benign"]) for name in ("known", "pairs", "families"))
     read = measure_base(folder / "base", pool, MEASURE_SEEDS, max(2, count // 2))
-    return Figures(retrieval, *aucs, *map(float, image), *map(float, text), *read)
+    (caught, refused), (caught_texts, refused_texts) = map(float, image), map(float, text)
+    return Figures(retrieval, known, pairs, families, caught, refused, caught_texts, refused_texts, base=read)
 
 
 def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:

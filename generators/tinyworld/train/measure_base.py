@@ -11,9 +11,10 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from generators.tinyworld.grammar import utter
-from generators.tinyworld.train.base_lessons import DESCRIBE_IMAGE, DESCRIBE_TEXT, READ_BOTH
+from generators.tinyworld.train.base_lessons import DESCRIBE_IMAGE, DESCRIBE_TEXT
 from generators.tinyworld.train.examples import ScenePool
 from generators.tinyworld.world import load_world
+from schemas.reasoning import READING
 
 BATCH = 32
 
@@ -39,7 +40,7 @@ def measure_base(folder: Path, pool: ScenePool, first_seed: int, count: int) -> 
     seen = write(folder, [(row, DESCRIBE_IMAGE) for row in range(count)], pool)
     told = write(folder, [(-1, DESCRIBE_TEXT.format(text=utterance.text)) for utterance in said], pool)
     read = write(
-        folder, [(row, READ_BOTH.format(text=utterance.text)) for row, utterance in enumerate(said)], pool
+        folder, [(row, READING.format(text=utterance.text)) for row, utterance in enumerate(said)], pool
     )
     found = sum(len(named(text) & names) for text, names in zip(seen, shown, strict=True))
     right = [text == f"The text {wanted}." for text, wanted in zip(told, does, strict=True)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 from pipelines.training.scenealign.claims import critical_nodes, stated
@@ -64,9 +65,7 @@ def _swap(
         substitutes = [name for name in graph.nodes[node].not_names if _can_stand_for(name, node, graph)]
         if substitutes:
             name = rng.choice(substitutes)
-            wrong = _everywhere(
-                reasoned, lambda text, node=node, name=name: _renamed(text, graph, node, name)
-            )  # type: ignore[misc]
+            wrong = _everywhere(reasoned, partial(_renamed, graph=graph, node=node, name=name))
             return Perturbed("swap", wrong, (Claim(node, "name", name),))
     return Unperturbed("no_substitute")
 

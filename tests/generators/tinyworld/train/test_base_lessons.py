@@ -7,7 +7,6 @@ import pytest
 
 from generators.tinyworld.train.base_lessons import (
     POINT_OUT,
-    READ_BOTH,
     RESULT,
     BaseLessons,
     Lesson,
@@ -15,7 +14,7 @@ from generators.tinyworld.train.base_lessons import (
 )
 from generators.tinyworld.train.examples import ScenePool
 from generators.tinyworld.world import load_world
-from schemas.reasoning import BENIGN, HARMFUL, Answer
+from schemas.reasoning import BENIGN, HARMFUL, READING, Answer
 from schemas.taxonomy import load_taxonomy
 
 DRAWS = 1000
@@ -47,7 +46,7 @@ def test_no_lesson_speaks_of_harm_or_gives_a_verdict(drawn: list[Lesson]) -> Non
 
 def test_a_reading_depends_on_the_image_and_on_the_text(lessons: BaseLessons) -> None:
     readings = [lessons.read(random.Random(n)) for n in range(300)]
-    readings = [x for x in readings if x.question.endswith(READ_BOTH.split("{text}")[1])]
+    readings = [x for x in readings if x.question.endswith(READING.split("{text}")[1])]
     for lesson in readings:
         shown = lessons.shown[lesson.row]
         assert lesson.answer.startswith(f"The picture shows {listing(shown)}, and the text ")
