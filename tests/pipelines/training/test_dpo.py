@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import generators
 from generators.tinyworld.renderer import sample_scene
 from pipelines.training.configuration import Dpo
 from pipelines.training.dpo import as_strings, dpo_trainer
+from pipelines.training.fitting import restore_weights
 from pipelines.training.scenealign.margins import log_ratios, margins
 from pipelines.training.scenealign.pairs import preferences
 from pipelines.training.scenealign.perturbations import KINDS
@@ -26,7 +28,14 @@ from tests.checkpoints import qwen_vl
 from tests.pipelines.training.scenealign.scenes import dataset, row
 
 JUDGE = Path(generators.__file__).parent / "tinyworld/weights/judge"
-CONCEPTS = ("cow", "hippo", "beer mug", "wine bottle", "apple", "guitar")
+ADAPTER = {
+    "r": 4,
+    "target_modules": "all-linear",
+    "exclude_modules": ".*vision_tower.*",
+    "task_type": "CAUSAL_LM",
+}
+CONCEPTS = ("cow", "beer mug", "guitar", "wallet")
+SETTINGS = ("kitchen", "beach", "park")
 
 
 def _told(example: Mapping[str, Any]) -> Reasoned:
@@ -36,20 +45,23 @@ def _told(example: Mapping[str, Any]) -> Reasoned:
     )
 
 
-def _pairs(folder: Path, seeds: range) -> datasets.Dataset:
-    shown = {seed: (CONCEPTS[seed % len(CONCEPTS)],) for seed in seeds}
-    graphs = {row(seed)["id"]: graph_of(sample_scene(seed, concepts=shown[seed])) for seed in seeds}
-    return preferences(dataset(folder, seeds, shown), "train", _told, graphs=graphs).rows
+def _pairs(folder: Path, start: int, count: int) -> datasets.Dataset:
+    """Pairs of the first scenes from a seed on that play in one of few settings; each shows one of few concepts."""
+    found = ((seed, (CONCEPTS[seed % len(CONCEPTS)],)) for seed in range(start, start + 100 * count))
+    scenes = {seed: sample_scene(seed, concepts=shown) for seed, shown in found}
+    scenes = dict(islice(((seed, one) for seed, one in scenes.items() if one.setting in SETTINGS), count))
+    graphs = {row(seed)["id"]: graph_of(scene) for seed, scene in scenes.items()}
+    return preferences(dataset(folder, scenes), "train", _told, graphs=graphs).rows
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
-    return _pairs(tmp_path_factory.mktemp("data") / "seen", range(60))
+    return _pairs(tmp_path_factory.mktemp("data") / "seen", 0, 48)
 
 
 @pytest.fixture(scope="module")
 def unseen(tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
-    return _pairs(tmp_path_factory.mktemp("data") / "unseen", range(1000, 1024))
+    return _pairs(tmp_path_factory.mktemp("data") / "unseen", 10_000, 16)
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +109,7 @@ def test_all_that_is_trained_moves_and_the_frozen_tower_does_not(
     trainable = {name for name, value in model.named_parameters() if value.requires_grad}
     trainer = dpo_trainer(model, processor, seen, Dpo(), _arguments(tmp_path, 3))
     trainer.train()
-    unused = {name for name in trainable if "embed_positions" in name and name not in _changed(model, before)}
-    assert _changed(model, before) == trainable - unused
+    assert _changed(model, before) == trainable
     assert any("vision_tower" in name for name in set(before) - trainable)
     assert not _changed(trainer.ref_model, before)
 
@@ -106,9 +117,7 @@ def test_all_that_is_trained_moves_and_the_frozen_tower_does_not(
 def test_adapters_move_and_the_model_under_them_does_not(
     model: Any, processor: Any, seen: datasets.Dataset, tmp_path: Path
 ) -> None:
-    adapter = LoraConfig(
-        r=4, target_modules="all-linear", exclude_modules=".*vision_tower.*", task_type="CAUSAL_LM"
-    )
+    adapter = LoraConfig(**ADAPTER)
     trainer = dpo_trainer(model, processor, seen, Dpo(), _arguments(tmp_path, 3), adapter=adapter)
     before = {name: value.detach().clone() for name, value in trainer.model.named_parameters()}
     trainer.train()
@@ -119,28 +128,32 @@ def test_adapters_move_and_the_model_under_them_does_not(
     assert all(one.before != one.after for one in found.values())
 
 
+@pytest.mark.parametrize("adapted", [False, True])
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(
-    processor: Any, seen: datasets.Dataset, tmp_path: Path
+    adapted: bool, processor: Any, seen: datasets.Dataset, tmp_path: Path
 ) -> None:
-    def run(folder: Path, checkpoint: str | None, **others: Any) -> list[float]:
+    def run(folder: Path, checkpoint: Path | None = None) -> list[float]:
         model = AutoModelForImageTextToText.from_pretrained(JUDGE, dtype=torch.float32)
-        arguments = _arguments(folder, 4, save_strategy="steps", save_steps=2, **others)
-        trainer = dpo_trainer(model, processor, seen, Dpo(), arguments)
-        trainer.train(resume_from_checkpoint=checkpoint)
+        arguments = _arguments(folder, 3, save_strategy="steps", save_steps=2)
+        adapter = LoraConfig(**ADAPTER) if adapted else None
+        trainer = dpo_trainer(model, processor, seen, Dpo(), arguments, adapter=adapter)
+        if checkpoint:
+            restore_weights(trainer.model, checkpoint)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return _losses(trainer)
 
-    whole = run(tmp_path / "whole", None)
-    resumed = run(tmp_path / "resumed", str(tmp_path / "whole/checkpoint-2"))
-    assert len(set(whole)) == 4
-    assert resumed == pytest.approx(whole, rel=1e-4)
+    whole = run(tmp_path / "whole")
+    resumed = run(tmp_path / "resumed", tmp_path / "whole/checkpoint-2")
+    assert len(set(whole)) == 3
+    assert resumed == pytest.approx(whole, rel=1e-3)
 
 
 def test_margins_rise_on_unseen_scenes_for_every_perturbation(
     model: Any, processor: Any, seen: datasets.Dataset, unseen: datasets.Dataset, tmp_path: Path
 ) -> None:
     reference = copy.deepcopy(model)
-    arguments = _arguments(tmp_path, 40, per_device_train_batch_size=6, learning_rate=1e-3)
-    trainer = dpo_trainer(model, processor, seen, Dpo(supervised=0.5), arguments)
+    arguments = _arguments(tmp_path, 16, per_device_train_batch_size=4, learning_rate=1e-3)
+    trainer = dpo_trainer(model, processor, seen, Dpo(), arguments)
     trainer.train()
     found = margins(trainer.model, reference, processor, unseen)
     assert set(found) == set(KINDS)

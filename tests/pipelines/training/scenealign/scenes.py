@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from schemas.reasoning import BENIGN, HARMFUL, Answer, Reasoned
 from tests.datasets import write_dataset
 
 
-def row(seed: int, *, concepts: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """A pair as a build writes it, of the scene and the utterance of a seed."""
-    scene, said = sample_scene(seed, concepts=concepts), utter(seed)
+def row(seed: int, scene: Scene | None = None) -> dict[str, Any]:
+    """A pair as a build writes it, of the scene (or another one) and the utterance of a seed."""
+    scene, said = scene or sample_scene(seed), utter(seed)
     harm = harm_of(objects_of(describe(scene)), said.intent)
     id = hashlib.sha256(f"{seed}".encode()).hexdigest()
     return {
@@ -45,13 +45,10 @@ def row(seed: int, *, concepts: tuple[str, ...] | None = None) -> dict[str, Any]
     }
 
 
-def dataset(path: Path, seeds: range, shown: Mapping[int, tuple[str, ...]] | None = None) -> Path:
-    """A dataset of the split `train`; scenes show the concepts that are given for their seed, or what it draws."""
-    pairs = []
-    for seed in seeds:
-        concepts = (shown or {}).get(seed)
-        stored = _stored(sample_scene(seed, concepts=concepts))
-        pairs.append(row(seed, concepts=concepts) | {"image": stored})
+def dataset(path: Path, scenes: Iterable[int] | Mapping[int, Scene]) -> Path:
+    """A dataset of the split `train`, of the seeds of scenes, or of scenes by seeds that give their texts and ids."""
+    drawn = scenes if isinstance(scenes, Mapping) else {seed: sample_scene(seed) for seed in scenes}
+    pairs = [row(seed, scene) | {"image": _stored(scene)} for seed, scene in drawn.items()]
     return write_dataset(path, pairs, shards=1)
 
 
@@ -76,6 +73,6 @@ def reasoned(example: Mapping[str, Any]) -> Reasoned:
     return Reasoned(f"{seen} {end}", Answer(BENIGN, "", ""))
 
 
-def reasoned_of(seed: int, **options: Any) -> Reasoned:
+def reasoned_of(seed: int, scene: Scene | None = None) -> Reasoned:
     """The right reasoning about the pair of a seed."""
-    return reasoned(example_of(row(seed, **options))._asdict())
+    return reasoned(example_of(row(seed, scene))._asdict())
