@@ -35,7 +35,8 @@ def dpo_trainer(
     Raises:
         ValueError: There are no rows.
     """
-    from trl import DPOConfig, DPOTrainer
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
 
     if not len(rows):
         raise ValueError("there are no preference pairs to learn from")

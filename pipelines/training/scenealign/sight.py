@@ -12,7 +12,7 @@ from generators.endpoint import Trouble, ask_many
 from schemas.config import Endpoint, Model
 
 TOKENS = 1500
-"""New tokens of an answer."""
+"""New tokens of an answer at most."""
 
 
 class Look(NamedTuple):
@@ -34,8 +34,8 @@ class Sight(Protocol):
 class EndpointSight:
     """A vision-language model behind an OpenAI-compatible server."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoint: Endpoint, tokens: int = TOKENS) -> None:
+        self._endpoint, self._tokens = endpoint, tokens
 
     def answers(self, looks: Sequence[Look]) -> list[str | Exception]:
         """Ask, `concurrency` at a time, as `generators.endpoint.ask_many` does."""
@@ -44,7 +44,7 @@ class EndpointSight:
                 "messages": [{"role": "user", "content": _parts(look)}],
                 "seed": look.seed,
                 "temperature": 0,
-                "max_tokens": TOKENS,
+                "max_tokens": self._tokens,
             }
             for look in looks
         ]
@@ -66,8 +66,8 @@ def _content(completion: Any) -> str | Trouble:
 class LocalSight:
     """A vision-language model in this process, decoded greedily."""
 
-    def __init__(self, model: Model) -> None:
-        self._settings = model
+    def __init__(self, model: Model, tokens: int = TOKENS) -> None:
+        self._settings, self._tokens = model, tokens
 
     def answers(self, looks: Sequence[Look]) -> list[str | Exception]:
         """Ask in batches of pictures of one shape."""
@@ -78,7 +78,7 @@ class LocalSight:
         decode = model.processor.tokenizer.batch_decode
 
         def write(inputs: dict[str, Any]) -> list[str | Exception]:
-            out = model.model.generate(**inputs, max_new_tokens=TOKENS, do_sample=False)
+            out = model.model.generate(**inputs, max_new_tokens=self._tokens, do_sample=False)
             return list(decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
 
         with tempfile.TemporaryDirectory() as folder:
