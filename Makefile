@@ -1,6 +1,6 @@
 # make build   install everything into .venv and build the default dataset
 # make test    install everything into .venv and run all tests and checks
-# make validate  build the default dataset, train on it, evaluate (under an hour on 2 cores)
+# make validate  build the default dataset, train a small model on it, evaluate
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
