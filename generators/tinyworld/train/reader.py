@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -85,7 +86,7 @@ def reader_processor(tokenizer: PreTrainedTokenizerFast, template: str) -> Llava
     )
 
 
-class ReaderTraining:
+class ReaderTraining(ABC):
     """The language loss of lessons; what the frozen image tower sees is computed once for every scene.
 
     Args:
@@ -108,13 +109,13 @@ class ReaderTraining:
         self.model.model.vision_tower.load_state_dict(vision_weights(encoder))
         self.model.model.vision_tower.requires_grad_(False)
 
+    @abstractmethod
     def prompt_of(self, lesson: Any) -> str:
         """The prompt as the processor's chat template writes it, with the image's place holders expanded."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features_of(self, lesson: Any) -> torch.Tensor:
         """What the projector is given of a lesson's image, (16, 512)."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def see(self, pool: ScenePool) -> torch.Tensor:
