@@ -109,7 +109,10 @@ def _print_ending(figures: Figures, console: Console) -> None:
     report = path / "report.html"
     if report.is_file():
         console.print(Text(f"Report:  {report}"), soft_wrap=True)
-    console.print(Text(f'Load it: datasets.load_dataset("{path}")'), soft_wrap=True)
+    if any(path.glob("data/*.parquet")):
+        console.print(Text(f'Load it: datasets.load_dataset("{path}")'), soft_wrap=True)
+    else:
+        console.print("No pair was good enough to be written; the report says what was excluded and why.")
 
 
 def _table(title: str, first: str) -> Table:

@@ -74,6 +74,14 @@ def test_the_ending_says_how_to_load_the_dataset(small_dataset: Path) -> None:
     assert f'datasets.load_dataset("{small_dataset}")' in _summary(small_dataset)
 
 
+def test_where_no_pair_was_written_there_is_nothing_to_load(small_dataset: Path) -> None:
+    for shard in (small_dataset / "data").iterdir():
+        shard.unlink()
+    said = _summary(small_dataset)
+    assert "load_dataset" not in said
+    assert "No pair was good enough to be written" in said
+
+
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"manifest\.json is missing"):
         print_summary(tmp_path, Console(file=io.StringIO()))
