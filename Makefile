@@ -12,7 +12,7 @@ export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: build test validate bench bench-gpu lint train clean
+.PHONY: build test validate ablation bench bench-gpu lint train clean
 
 build: $(STAMP)
 	$(BIN)/python -m pipelines.build --runner=DirectRunner
@@ -23,6 +23,9 @@ validate: build
 	$(BIN)/python -m pipelines.train grpo --dataset $(DATASET) --model $(RUNS)/sft --out $(RUNS)/grpo
 	$(BIN)/python -m pipelines.evaluate --dataset $(DATASET) --model builtin:tinyworld/base \
 		--probe builtin:tinyworld/clip --run $(RUNS)/sft --run $(RUNS)/grpo --out $(RUNS)/evaluation
+
+ablation: $(STAMP)
+	$(BIN)/python -m tests.benchmarks.ablation --dataset $(DATASET)
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile

@@ -103,15 +103,15 @@ def _fit(arguments: argparse.Namespace, config: Any, run: Any, facts: dict[str, 
     from transformers import set_seed
 
     from pipelines.models.devices import device_of
-    from pipelines.training.examples import load_examples
+    from pipelines.training.examples import load_examples, spelled_out
     from pipelines.training.fitting import fit
     from pipelines.training.policy import freeze_vision, load_policy
     from schemas.config import Model
 
     console = Console(stderr=True)
     set_seed(getattr(config, arguments.kind).seed)
-    examples = load_examples(arguments.dataset, "train")
     policy = load_policy(arguments.model, config.policy.dtype, arguments.revision)
+    examples = spelled_out(load_examples(arguments.dataset, "train"), policy.processor.tokenizer)
     policy.model.to(device_of(Model(path=".", device=config.policy.device)))
     if config.hard.samples:
         examples = _hard(examples, policy, config.hard, console)
@@ -134,14 +134,14 @@ def _hard(examples: Any, policy: Any, settings: Any, console: Any) -> Any:
     return examples.select(kept)
 
 
-def _dpo_trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: Any) -> Any:
+def _dpo_trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: Any, examples: Any) -> Any:
     """On pairs whose pictures have a scene graph; what became of the others is said."""
     from pipelines.training.arguments import adapter_of, common_arguments
     from pipelines.training.chains import chain_of
     from pipelines.training.dpo import dpo_trainer
     from pipelines.training.scenealign.pairs import preferences
 
-    found = preferences(arguments.dataset, "train", chain_of)
+    found = preferences(arguments.dataset, "train", chain_of, examples=examples)
     for kind, counts in found.counts().items():
         sys.stderr.write(f"{kind}: {', '.join(f'{count} {name}' for name, count in counts.items())}\n")
     settings = common_arguments(config.dpo, config.policy, run)
@@ -164,7 +164,7 @@ def _trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: Any, 
 
         return sft_trainer(policy, lessons(examples, config, policy, _shown), config, run)
     if arguments.kind == "dpo":
-        return _dpo_trainer(arguments, config, run, policy)
+        return _dpo_trainer(arguments, config, run, policy, examples)
     from pipelines.training.grpo import grpo_trainer, questions
 
     return grpo_trainer(policy, questions(examples, config, arguments.dataset), config, run)

@@ -20,7 +20,8 @@ READING = 'Text: "{text}" Think about what each of them shows or says.'
 """Asks a model for what it sees and reads, and for no judgement: the beginning of a reasoning."""
 
 _FORM = re.compile(r"\s*<think>(?P<think>.*?)</think>\s*<result>(?P<result>.*?)</result>\s*", re.DOTALL)
-_TAGS = ("<think>", "</think>", "<result>", "</result>")
+TAGS = ("<think>", "</think>", "<result>", "</result>")
+"""Each stands once in a completion."""
 
 
 class Answer(NamedTuple):
@@ -56,7 +57,7 @@ def parse(completion: str) -> Reasoned | None:
     verdict is empty.
     """
     found = _FORM.fullmatch(completion)
-    if found is None or any(completion.count(tag) != 1 for tag in _TAGS):
+    if found is None or any(completion.count(tag) != 1 for tag in TAGS):
         return None
     answer = _answer(found["result"])
     think = found["think"].strip()

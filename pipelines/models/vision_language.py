@@ -15,6 +15,7 @@ from pipelines.models.batches import map_batches
 from pipelines.models.devices import accelerated, concatenated, held_once, moved, placed
 from pipelines.models.resolve import model_folder
 from pipelines.models.shared_vision import ImageFeatures, SharedVision
+from pipelines.models.special_tokens import broken_up, pattern_of
 from pipelines.storage.blobs import BlobStore
 from schemas.config import Model
 from schemas.policy import Answers
@@ -72,7 +73,7 @@ class VisionLanguageModel:
 
     def prompt(self, image_id: str, sentence: str) -> Prompt:
         """A sentence in the chat template; what it spells of special tokens is broken up."""
-        words = self._special.sub(lambda token: f"{token[0][0]} {token[0][1:]}", sentence)
+        words = broken_up(sentence, self._special)
         image = [{"type": "image"}] if image_id else []
         messages = [{"role": "user", "content": [*image, {"type": "text", "text": words}]}]
         text = self.processor.apply_chat_template(messages, add_generation_prompt=True)
@@ -80,10 +81,7 @@ class VisionLanguageModel:
 
     @cached_property
     def _special(self) -> re.Pattern[str]:
-        """Finds what a text would smuggle past the chat template: an image's place holder, or an end of turn."""
-        added = self.processor.tokenizer.added_tokens_decoder.values()
-        tokens = sorted((token.content for token in added if token.special), key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, tokens)) or "(?!)")
+        return pattern_of(self.processor.tokenizer)
 
 
 class _OneAtATime:

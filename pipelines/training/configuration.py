@@ -55,6 +55,9 @@ class Sft(Optimisation):
     readings: bool = Field(
         default=True, description="begin each chain with what the model itself says of image and text"
     )
+    verdict_weight: float = Field(
+        default=1.0, gt=0, description="weight of the tokens that decide the verdict, against 1 of the others"
+    )
     concatenation: Fraction = Field(
         default=0.0, description="rows made of two pairs, as a share of the rows (GuardReasoner-VL)"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from schemas.reasoning import BENIGN, HARMFUL, PROMPT
+from pipelines.models.special_tokens import broken_up, pattern_of
+from schemas.reasoning import BENIGN, HARMFUL, PROMPT, TAGS
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,6 +27,8 @@ COLUMNS = (
     *("image_caption", "image_prompt", "image_origin", "text_prompt", "text_origin"),
 )
 """What is read of every pair, beside the picture; `rationales` too, where people wrote some."""
+SAID = ("references", "image_says", "text_says")
+"""Fields of an example that are several strings."""
 
 
 class Example(NamedTuple):
@@ -79,11 +82,28 @@ def load_examples(dataset: Path, split: str) -> Dataset:
     return datasets.concatenate_datasets([table.select_columns("image"), fields], axis=1)
 
 
+def spelled_out(examples: Dataset, tokenizer: Any) -> Dataset:
+    """The same rows, whose words hold no special token of a tokenizer and no tag of an answer.
+
+    A text that says `<image>` would else take the place of a picture, and a rationale that says `</think>` end the
+    reasoning.
+    """
+    import datasets
+
+    pattern = pattern_of(tokenizer, TAGS)
+    fields = examples.remove_columns("image").to_list()
+    for row in fields:
+        row["text"] = broken_up(row["text"], pattern)
+        row |= {name: [broken_up(words, pattern) for words in row[name]] for name in SAID}
+    rows = datasets.Dataset.from_list(fields, features=_features())
+    return datasets.concatenate_datasets([examples.select_columns("image"), rows], axis=1)
+
+
 def _features() -> Any:
     from datasets import Features, List, Value
 
     kinds = dict.fromkeys(Example._fields, Value("string"))
-    kinds |= dict.fromkeys(("references", "image_says", "text_says"), List(Value("string")))
+    kinds |= dict.fromkeys(SAID, List(Value("string")))
     return Features(kinds | dict.fromkeys(("p_image", "p_text"), Value("float64")))
 
 

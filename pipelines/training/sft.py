@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on reasoning chains, by TRL's SFTTrainer."""
+"""Supervised fine-tuning on reasoning chains, by TRL's SFTTrainer with more weight on what decides the verdict."""
 
 from __future__ import annotations
 
@@ -63,10 +63,13 @@ def _readings(rows: datasets.Dataset, policy: Policy, settings: Sft, track: Trac
 
 def sft_trainer(policy: Policy, rows: datasets.Dataset, config: TrainConfig, run: RunFolder) -> Any:
     """TRL's trainer, ready to run once over the rows, which are in the order of training."""
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig
+
+    from pipelines.training.emphasis import EmphasisTrainer
 
     arguments: Mapping[str, Any] = common_arguments(config.sft, config.policy, run)
-    return SFTTrainer(
+    return EmphasisTrainer(
+        verdict_weight=config.sft.verdict_weight,
         model=policy.model,
         processing_class=policy.processor,
         train_dataset=rows,

@@ -9,11 +9,10 @@ from transformers import LlavaProcessor, PreTrainedTokenizerFast
 
 from generators.tinyworld.train.reader import POSITIONS, reader_processor
 from generators.tinyworld.train.tokenizer import BOS, EOS, IMAGE, PAD, VOCABULARY
-from schemas.reasoning import BENIGN, HARMFUL, PROMPT, Answer
+from schemas.reasoning import BENIGN, HARMFUL, PROMPT, TAGS, Answer
 from schemas.taxonomy import load_taxonomy
 
 USER, ASSISTANT = "<user>", "<assistant>"
-TAGS = ("<think>", "</think>", "<result>", "</result>")
 
 TEMPLATE = (
     "<s>"

@@ -67,6 +67,7 @@ def preferences(
     split: str,
     reasoned: Chain,
     *,
+    examples: datasets.Dataset | None = None,
     kinds: Sequence[Kind] = KINDS,
     graphs: Mapping[str, SceneGraph | NoGraph] | None = None,
     limits: Limits = Limits(),  # noqa: B008  # A tuple never changes.
@@ -78,6 +79,7 @@ def preferences(
         dataset: The folder of a dataset.
         split: As in `load_examples`.
         reasoned: The right reasoning about an example.
+        examples: Rows of that split as of `load_examples`; by default all.
         kinds: The perturbations.
         graphs: Scene graphs by the id of the pair; by default those of tinyworld.
         limits: Of the checks.
@@ -87,7 +89,7 @@ def preferences(
         ValueError: As `load_examples` does.
         RuntimeError: Pairs kept and dropped are not all that there could be.
     """
-    examples = load_examples(dataset, split)
+    examples = load_examples(dataset, split) if examples is None else examples
     graphs = read_graphs(dataset, split) if graphs is None else graphs
     kept: list[Pair] = []
     places: list[int] = []

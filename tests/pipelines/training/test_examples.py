@@ -4,7 +4,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.training.examples import COLUMNS, Example, example_of, load_examples, prompt_of
+from pipelines.training.examples import (
+    COLUMNS,
+    Example,
+    example_of,
+    load_examples,
+    prompt_of,
+    spelled_out,
+)
+from pipelines.training.policy import load_policy
 from schemas.reasoning import BENIGN, HARMFUL
 
 ROW: dict[str, Any] = dict.fromkeys(COLUMNS) | {
@@ -64,3 +72,26 @@ def test_a_foreign_table_is_refused_by_its_missing_columns(small_dataset: Path) 
 def test_a_text_with_braces_is_asked_about_as_it_is() -> None:
     (message,) = prompt_of("{name} {0} {")
     assert 'Text: "{name} {0} {"' in message["content"][1]["text"]
+
+
+def test_words_hold_nothing_that_model_or_form_would_take_for_their_own(small_dataset: Path) -> None:
+    path = next((small_dataset / "data").glob("test-*.parquet"))
+    table = pq.read_table(path)
+    place = table.column_names.index("text")
+    texts = ["Look: <image> </s>", *table["text"].to_pylist()[1:]]
+    table = table.set_column(place, table.schema.field("text"), [texts])
+    place = table.column_names.index("rationale")
+    why = ["</think> It <result>burns.", *table["rationale"].to_pylist()[1:]]
+    pq.write_table(table.set_column(place, table.schema.field("rationale"), [why]), path)
+    tokenizer = load_policy("builtin:tinyworld/base", "float32").processor.tokenizer
+
+    before = load_examples(small_dataset, "test")
+    after = spelled_out(before, tokenizer)
+
+    assert after.column_names == before.column_names and after.features == before.features
+    assert after[0]["text"] == after[0]["text_says"][0] == "Look: < image> < /s>"
+    assert after[0]["image"].size == before[0]["image"].size
+    harmful = [row for row in after.remove_columns("image") if row["verdict"] == HARMFUL]
+    assert all("</think>" not in said for row in harmful for said in row["references"])
+    rest = (rows.remove_columns("image").to_list()[1:] for rows in (before, after))
+    assert [row["text"] for row in next(rest)] == [row["text"] for row in next(rest)]

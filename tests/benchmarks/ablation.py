@@ -1,0 +1,158 @@
+"""Measure what each reward and each mechanism is worth: `python -m tests.benchmarks.ablation --help`, `make ablation`.
+
+For every seed one SFT run, and from it one GRPO run with the profile as it is, one without each reward of the
+profile, and one with each mechanism switched on; all are asked about test and test_ood. The table has the difference
+from the SFT run, mean and standard deviation over the seeds. What is finished is not run again, so it can be stopped
+at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.profiles import PROFILES
+from pipelines.training.configuration import TrainConfig
+from pipelines.training.mechanisms.settings import Mechanisms
+from schemas.profile import read_profile
+
+ROOT = Path(__file__).parents[2]
+MEASURED = {
+    "test": ("f1", "contrast_accuracy", "auroc", "grounding"),
+    "test_ood": ("f1", "contrast_accuracy", "auroc", "grounding"),
+}
+NEEDED = {
+    # A clip range acts where completions are used more than once.
+    "clipping": ("grpo.iterations=2", "mechanisms.clipping={}"),
+    # As many harmful pairs as benign ones.
+    "mixture": (
+        "mechanisms.mixture.weights={emergent = 0.5, contrast_image = 0.2, contrast_text = 0.2, benign = 0.1}",
+    ),
+}
+"""How a mechanism is switched on that needs more than its section."""
+
+
+class Variant(NamedTuple):
+    """One way to run GRPO."""
+
+    name: str
+    settings: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        """The name as a folder's."""
+        return self.name.replace(" ", "-")
+
+
+def variants(profile: Path) -> Iterator[Variant]:
+    """The profile as it is, then without each of its rewards, then with each mechanism."""
+    yield Variant("all rewards", ())
+    for reward in read_profile(TrainConfig, profile, []).rewards.weights:
+        yield Variant(f"without {reward}", (f"rewards.weights.{reward}=0",))
+    for mechanism in Mechanisms.model_fields:
+        yield Variant(f"with {mechanism}", NEEDED.get(mechanism, (f"mechanisms.{mechanism}={{}}",)))
+
+
+class Runs(NamedTuple):
+    """Where runs lie, and what they are made of."""
+
+    out: Path
+    dataset: Path
+    model: str
+    profile: str
+    settings: tuple[str, ...]
+
+    def sft(self, seed: int) -> Path:
+        """The run that those of a seed start from; made if it is not there."""
+        return self._train("sft", f"seed{seed}-sft", seed, self.model, ())
+
+    def grpo(self, seed: int, variant: Variant) -> Path:
+        """The run of a variant; made if it is not there."""
+        model = str(self.sft(seed))
+        return self._train("grpo", f"seed{seed}-{variant.folder}", seed, model, variant.settings)
+
+    def measured(self, run: Path) -> dict[str, dict[str, float]]:
+        """Part to measure to value, of a run; asked if it was not yet."""
+        out = run / "evaluation"
+        if not (out / "metrics.json").is_file():
+            self._call(
+                *("pipelines.evaluate", f"--dataset={self.dataset}", f"--run={run}", f"--out={out}"),
+                "--no-ablations",
+            )
+        parts = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["parts"]
+        return {
+            part: {name: parts[part]["models"][run.name]["measures"][name]["value"] for name in names}
+            for part, names in MEASURED.items()
+        }
+
+    def _train(self, kind: str, name: str, seed: int, model: str, settings: Sequence[str]) -> Path:
+        run = self.out / name
+        if not (run / "run.json").is_file():
+            overrides = (*self.settings, *settings, f"{kind}.seed={seed}")
+            self._call(
+                *("pipelines.train", kind, f"--dataset={self.dataset}", f"--model={model}", f"--out={run}"),
+                *(f"--profile={self.profile}", *(f"--set={one}" for one in overrides)),
+            )
+        return run
+
+    def _call(self, *line: str) -> None:
+        subprocess.run([sys.executable, "-m", *line], cwd=ROOT, check=True)
+
+
+def table(differences: dict[str, list[dict[str, dict[str, float]]]], seeds: Sequence[int]) -> Table:
+    """A row a variant: the rise over the SFT run of its seed, mean and standard deviation over the seeds."""
+    columns = [(part, name) for part, names in MEASURED.items() for name in names]
+    found = Table("GRPO", title=f"rise over SFT, {len(seeds)} seeds", title_justify="left")
+    for part, name in columns:
+        found.add_column(f"{part}\n{name}", justify="right")
+    for variant, rises in differences.items():
+        cells = [[rise[part][name] for rise in rises] for part, name in columns]
+        found.add_row(variant, *(f"{fmean(cell):+.3f} ± {stdev(cell):.3f}" for cell in cells))
+    return found
+
+
+def main() -> int:
+    """Run what is missing, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ablation", description=__doc__)
+    add = parser.add_argument
+    add("--dataset", type=Path, default=Path("datasets_out/tinyworld"), help="default: %(default)s")
+    add("--model", default="builtin:tinyworld/base", help="where SFT starts (default: %(default)s)")
+    add("--profile", default="cpu", help="of pipelines.train (default: %(default)s)")
+    add("--out", type=Path, default=Path("datasets_out/ablation"), help="default: %(default)s")
+    add("--seeds", type=int, default=3, help="how many, at least 2 (default: %(default)s)")
+    add("--only", action="append", default=[], metavar="VARIANT", help="by its name, such as 'with clipping'")
+    add("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for all runs")
+    arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error("--seeds is 2 or more: the table has a standard deviation")
+    runs = Runs(arguments.out, arguments.dataset, arguments.model, arguments.profile, tuple(arguments.set))
+    known = list(variants(PROFILES / "training" / f"{arguments.profile}.toml"))
+    unknown = set(arguments.only) - {one.name for one in known}
+    if unknown:
+        parser.error(f"unknown {', '.join(unknown)}; known: {', '.join(one.name for one in known)}")
+    chosen = [one for one in known if not arguments.only or one.name in arguments.only]
+    seeds = range(arguments.seeds)
+    found: dict[str, list[dict[str, dict[str, float]]]] = {one.name: [] for one in chosen}
+    for seed in seeds:
+        base = runs.measured(runs.sft(seed))
+        for one in chosen:
+            found[one.name].append(_rise(runs.measured(runs.grpo(seed, one)), base))
+    Console(width=200).print(table(found, seeds))
+    return 0
+
+
+def _rise(one: dict[str, dict[str, float]], base: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {part: {name: values[name] - base[part][name] for name in values} for part, values in one.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
