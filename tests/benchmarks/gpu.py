@@ -1,8 +1,9 @@
 """Measure on a GPU: `make bench-gpu`, or `python -m tests.benchmarks.gpu --help`. Nothing is downloaded.
 
-Each model's way through the pipeline is compared with a bare loop of equal batch, precision and settings; the
-pipeline must reach nine tenths of the loop's rate. The models have the shapes of SDXL, Qwen2.5-VL-3B and ViT-L-14,
-and random weights, which cost the same time as trained ones.
+Each model's way through the pipeline is compared with a bare loop of equal batch, precision and settings, and GRPO
+with TRL's own trainer; the pipeline must reach nine tenths of the loop's rate, and training 0.95 of TRL's. The
+models have the shapes of SDXL, Qwen2.5-VL-3B and ViT-L-14, and random weights, which cost the same time as trained
+ones.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from tests.benchmarks.gpu_paths import Measurable
 
-LIMIT = 0.9
+LIMITS = {"drawing": 0.9, "judging": 0.9, "embedding": 0.9, "training": 0.95}
 """The least share of the bare loop's rate that the pipeline must reach."""
 
 
@@ -32,7 +33,7 @@ class Size(NamedTuple):
 
     shape: str
     items: int
-    """Images to draw or embed, or images to judge with four texts each."""
+    """Images to draw or embed, images to judge with four texts each, or prompts of a step."""
     side: int
     """Pixels of an image."""
     batch: int
@@ -47,13 +48,17 @@ SIZES = {
     ),
     "judging": Size("Qwen2.5-VL-3B", 256, 512, 16, "16 GB, disk 8 GB"),
     "embedding": Size("open_clip ViT-L-14", 8192, 1024, 64, "4 GB, disk 5 GB"),
+    "training": Size(
+        "Qwen2.5-VL-3B with LoRA, 32 completions of 256 tokens", 4, 512, 8, "40 GB, disk 8 GB", 3
+    ),
 }
 TINY = {
     "drawing": Size("SDXL in tiny", 3, 64, 2, "none"),
     "judging": Size("Qwen2.5-VL in tiny", 3, 56, 4, "none"),
     "embedding": Size("the dual encoder of tinyworld", 9, 64, 4, "none"),
+    "training": Size("Qwen2.5-VL in tiny with LoRA, 4 completions of 8 tokens", 2, 56, 4, "none", 1),
 }
-UNITS = {"drawing": "images/s", "judging": "pairs/s", "embedding": "images/s"}
+UNITS = {"drawing": "images/s", "judging": "pairs/s", "embedding": "images/s", "training": "tokens/s"}
 
 
 class Setting(NamedTuple):
@@ -79,6 +84,8 @@ class Comparison(NamedTuple):
     unit: str
     memory: float
     """The most that was taken of the GPU by the pipeline, in GB; 0 on a CPU."""
+    bare_memory: float
+    """And by the loop."""
     limit: float | None
     """None where it is not judged."""
 
@@ -146,10 +153,26 @@ def embedding(size: Size, setting: Setting) -> Measurable:
     return Embedding(settings, work, pictures(work, size.items, size.side))
 
 
+def training(size: Size, setting: Setting) -> Measurable:
+    """GRPO's steps through `pipelines.training` against TRL's trainer."""
+    from generators.tinyworld.grammar import utter
+    from pipelines.training.examples import prompt_of
+    from tests.benchmarks.gpu_models import qwen_vl
+    from tests.benchmarks.gpu_training import Steps, Training
+
+    folder = setting.folder / "qwen"
+    corpus = [prompt_of(utter(seed).text)[0]["content"][1]["text"] for seed in range(64)]
+    qwen_vl(folder, setting.device, setting.dtype, corpus, tiny=setting.tiny)
+    generations, completion = (2, 8) if setting.tiny else (8, 256)
+    steps = Steps(size.steps, size.items, generations, size.batch, completion, size.side)
+    return Training(folder, setting.folder, steps, setting.device, setting.dtype)
+
+
 MEASUREMENTS: dict[str, Callable[[Size, Setting], Measurable]] = {
     "drawing": drawing,
     "judging": judging,
     "embedding": embedding,
+    "training": training,
 }
 
 
@@ -176,18 +199,20 @@ def compare(name: str, setting: Setting) -> Comparison:
     size = (TINY if setting.tiny else SIZES)[name]
     ways = MEASUREMENTS[name](size, setting)
     ways.warm_up()
-    seconds, peak = {"pipeline": 0.0, "bare": 0.0}, 0.0
+    seconds, peaks = {"pipeline": 0.0, "bare": 0.0}, {"pipeline": 0.0, "bare": 0.0}
     for repeat in range(setting.repeats):
         for way in ("pipeline", "bare")[:: 1 if repeat % 2 else -1]:
             took, took_memory = timed(
                 ways.through_pipeline if way == "pipeline" else ways.bare, setting.device
             )
             seconds[way] += took
-            peak = max(peak, took_memory) if way == "pipeline" else peak
+            peaks[way] = max(peaks[way], took_memory)
     release()
     pipeline, bare = (ways.count * setting.repeats / seconds[way] for way in ("pipeline", "bare"))
-    limit = None if setting.tiny else LIMIT
-    return Comparison(name, size.shape, size.batch, setting.dtype, pipeline, bare, UNITS[name], peak, limit)
+    limit = None if setting.tiny else LIMITS[name]
+    return Comparison(
+        *(name, size.shape, size.batch, setting.dtype, pipeline, bare, UNITS[name]), *peaks.values(), limit
+    )
 
 
 def timed(work: Callable[[], None], device: str) -> tuple[float, float]:
@@ -209,7 +234,7 @@ def timed(work: Callable[[], None], device: str) -> tuple[float, float]:
 def show(comparisons: Sequence[Comparison], where: str, console: Console) -> None:
     """Print the table of results."""
     table = Table("measurement", title=f"rates on {where}", title_justify="left")
-    for column in ("batch", "pipeline", "bare loop", "ratio", "limit", "memory", ""):
+    for column in ("batch", "pipeline", "bare loop", "ratio", "limit", "memory (bare)", ""):
         table.add_column(column, justify="right")
     for one in comparisons:
         verdict = "[green]ok" if one.ok else "[bold red]missed"
@@ -220,7 +245,7 @@ def show(comparisons: Sequence[Comparison], where: str, console: Console) -> Non
             f"{one.bare:,.2f} {one.unit}",
             f"{one.ratio:.3f}",
             "" if one.limit is None else f"{one.limit:.2f}",
-            f"{one.memory:.1f} GB" if one.memory else "",
+            f"{one.memory:.1f} ({one.bare_memory:.1f}) GB" if one.memory else "",
             "not judged" if one.limit is None else verdict,
         )
     console.print(table)
@@ -229,7 +254,8 @@ def show(comparisons: Sequence[Comparison], where: str, console: Console) -> Non
     console.print(
         "Loading is left out. Decoding, preprocessing, PNG files and results are in, both ways, and so are both "
         "orders of the answers; a pair is one question together, and each distinct image and text one alone. "
-        "Qwen2.5-VL's image tower runs for every question, both ways."
+        "Qwen2.5-VL's image tower runs for every question, both ways. Training counts the tokens of completions, which "
+        "all have the same length, from prompts to the optimiser's step; both ways train one adapter."
     )
 
 
@@ -239,9 +265,10 @@ def explain(names: Sequence[str], console: Console) -> None:
     for name in names:
         size = SIZES[name]
         items = f"{size.items * 4:,} pairs" if name == "judging" else f"{size.items:,} images"
+        items = f"{size.items} prompts a step" if name == "training" else items
         console.print(
             f"- {name}: {size.shape}; {items}, {size.side} x {size.side} pixels, batches of {size.batch}"
-            f"{f', {size.steps} steps' if name == 'drawing' else ''}; needs {size.memory}"
+            f"{f', {size.steps} steps' if size.steps > 1 else ''}; needs {size.memory}"
         )
     console.print("`--tiny` runs every measurement with tiny shapes on the CPU; it judges no rate.")
 

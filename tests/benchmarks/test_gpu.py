@@ -25,7 +25,7 @@ def test_every_path_and_its_bare_loop_run(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     rates = json.loads((tmp_path / "rates.json").read_text())
-    assert [one["measurement"] for one in rates] == ["drawing", "judging", "embedding"]
+    assert [one["measurement"] for one in rates] == ["drawing", "judging", "embedding", "training"]
     assert all(one["pipeline"] > 0 < one["bare"] and one["limit"] is None for one in rates)
 
 
@@ -37,5 +37,7 @@ def test_without_a_gpu_it_says_what_it_would_do(capsys: pytest.CaptureFixture[st
 
 
 def test_a_pipeline_that_is_too_slow_is_told() -> None:
-    slow = gpu.Comparison("judging", "shape", 4, "bfloat16", 8.9, 10.0, "pairs/s", 1.0, gpu.LIMIT)
+    slow = gpu.Comparison(
+        "judging", "shape", 4, "bfloat16", 8.9, 10.0, "pairs/s", 1.0, 1.0, gpu.LIMITS["judging"]
+    )
     assert not slow.ok and slow._replace(pipeline=9.0).ok
