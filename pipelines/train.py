@@ -7,6 +7,7 @@ right reasoning to reasoning that was perturbed. Every run's folder can be the m
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -119,6 +120,8 @@ def _fit(arguments: argparse.Namespace, config: Any, run: Any, facts: dict[str, 
         freeze_vision(policy.model)
     trainer = _trainer(arguments, config, run, policy, examples)
     fit(trainer, run, facts, resume=arguments.resume, console=console)
+    if arguments.kind == "dpo":
+        _measure_margins(trainer, arguments.dataset, config.dpo, run.path / "margins.json")
     console.print(f"The model is in {run.model}; ask it with: python -m pipelines.evaluate --run {run.path}")
 
 
@@ -148,6 +151,18 @@ def _dpo_trainer(arguments: argparse.Namespace, config: Any, run: Any, policy: A
     return dpo_trainer(
         policy.model, policy.processor, found.rows, config.dpo, settings, adapter=adapter_of(config.policy)
     )
+
+
+def _measure_margins(trainer: Any, dataset: Path, settings: Any, path: Path) -> None:
+    """Write and print by how much likelier the right reasoning has become on scenes that were not trained on."""
+    from rich.console import Console
+
+    from pipelines.training.scenealign.margins import margin_table, unseen_margins
+
+    found = unseen_margins(trainer, dataset, settings.unseen, settings.unseen_examples, settings.batch_size)
+    plain = {split: {kind: one._asdict() for kind, one in kinds.items()} for split, kinds in found.items()}
+    path.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+    Console().print(margin_table(found))
 
 
 def _shown(items: Any, what: str, total: int) -> Any:

@@ -112,6 +112,10 @@ class Dpo(Optimisation):
         ge=0,
         description="weight of the log-likelihood of the right completion, which DPO alone may lower",
     )
+    unseen: list[str] = Field(
+        default=["test", "test_ood"], description="splits on which margins are measured when it is done"
+    )
+    unseen_examples: int = Field(default=200, ge=0, description="of each such split; 0 takes all")
 
 
 class Hard(Section):

@@ -2,6 +2,7 @@
 
 R/run.json        configuration, base model, dataset and its digest, versions, final metrics
 R/metrics.jsonl   one line a logged step
+R/margins.json    DPO's margins on unseen scenes, before and after
 R/curves.png      the metrics that people look at
 R/tensorboard/    the same for TensorBoard
 R/checkpoints/    to resume from, if the profile asks for any

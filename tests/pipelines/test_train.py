@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from pipelines.train import main
 from pipelines.training.policy import load_policy
+from tests.pipelines.training.scenealign.scenes import dataset as scenes
 
 BASE = "builtin:tinyworld/base"
 FEW = {
@@ -103,6 +104,22 @@ def test_adapters_move_and_nothing_else(tmp_path: Path) -> None:
     merged = load_policy(str(out), "float32").model.state_dict()
     moved = {name for name in before if not torch.equal(before[name], merged[name])}
     assert moved and not any("embed" in name or "norm" in name for name in moved)
+
+
+def test_dpo_says_what_became_of_the_margins_on_unseen_scenes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, other = scenes(tmp_path / "seen", range(6)), scenes(tmp_path / "unseen", range(100, 104))
+    (shard,) = (other / "data").glob("*.parquet")
+    shutil.move(shard, folder / "data" / shard.name.replace("train", "test"))
+    line = ["dpo", f"--dataset={folder}", f"--model={BASE}", f"--out={tmp_path / 'run'}"]
+    assert main([*line, "--set=dpo.batch_size=4", "--set=dpo.unseen_examples=3"]) == 0
+    found = json.loads((tmp_path / "run" / "margins.json").read_text(encoding="utf-8"))
+    assert set(found) == {"test"}
+    assert 0 < max(one["pairs"] for one in found["test"].values()) <= 3
+    assert all(one["before"] != one["after"] for one in found["test"].values())
+    said = capsys.readouterr().out
+    assert all(kind in said for kind in found["test"])
 
 
 @pytest.mark.parametrize(

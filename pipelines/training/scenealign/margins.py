@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 import datasets
+from rich.table import Table
 
+from pipelines.training.chains import chain_of
 from pipelines.training.dpo import as_strings
+from pipelines.training.examples import load_examples, spelled_out
+from pipelines.training.scenealign.pairs import preferences
 
 
 class Margin(NamedTuple):
@@ -48,6 +53,48 @@ def margins(
         kind: _margin([(a, b) for a, b, k in zip(before, after, kinds, strict=True) if k == kind])
         for kind in sorted(set(kinds))
     }
+
+
+def unseen_margins(
+    trainer: Any, dataset: Path, splits: Sequence[str], limit: int, batch_size: int = 8
+) -> dict[str, dict[str, Margin]]:
+    """Split to kind to margin, of what a trainer of `dpo_trainer` has made of its model.
+
+    Args:
+        trainer: After its training.
+        dataset: The folder of a dataset.
+        splits: Of which pictures nothing was learned; those that the dataset lacks are left out.
+        limit: Examples of a split, evenly drawn from its rows; 0 takes all.
+        batch_size: Pairs of one forward pass.
+    """
+    processor = trainer.processing_class
+    found = {}
+    for split in splits:
+        if not any((dataset / "data").glob(f"{split}-*.parquet")):
+            continue
+        examples = spelled_out(load_examples(dataset, split), processor.tokenizer)
+        chosen = range(0, len(examples), max(1, -(-len(examples) // limit)) if limit else 1)
+        rows = preferences(dataset, split, chain_of, examples=examples.select(chosen)).rows
+        if len(rows):
+            found[split] = margins(trainer.model, trainer.ref_model, processor, rows, batch_size)
+    return found
+
+
+def margin_table(found: Mapping[str, Mapping[str, Margin]]) -> Table:
+    """A row a split and kind of perturbation."""
+    table = Table(
+        "split", "perturbation", title="log p(right) - log p(perturbed), in nats", title_justify="left"
+    )
+    for column in ("pairs", "before", "after", "rise", "right is likelier"):
+        table.add_column(column, justify="right")
+    for split, kinds in found.items():
+        for kind, one in kinds.items():
+            table.add_row(
+                *(split, kind, str(one.pairs), f"{one.before:.2f}", f"{one.after:.2f}"),
+                f"{one.after - one.before:+.2f} ± {one.error:.2f}",
+                f"{one.right_before:.0%} -> {one.right_after:.0%}",
+            )
+    return table
 
 
 def _margin(pairs: Sequence[tuple[float, float]]) -> Margin:
