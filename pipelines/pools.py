@@ -48,7 +48,7 @@ def image_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
     """Images of all sources; known ones are quarantined before any model or foreign server sees them."""
     dropped = _Dropped()
     parts = [_ingested_images(pipeline, config, kit, number, dropped) for number in range(len(kit.images))]
-    images = parts | "AllImages" >> beam.Flatten()
+    images = _together(parts, "AllImages")
     if kit.known_images:
         quarantine = Quarantine(kit.known_images, tally=kit.tally("quarantine"))
         images = dropped.kept_of(images | "Quarantine" >> quarantine)
@@ -70,7 +70,7 @@ def text_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
     """Texts of all sources, without those that hold somebody's personal data."""
     dropped = _Dropped()
     parts = [_ingested_texts(pipeline, config, kit, number, dropped) for number in range(len(kit.texts))]
-    texts = parts | "AllTexts" >> beam.Flatten()
+    texts = _together(parts, "AllTexts")
     if config.screen.personal_data:
         personal = Personal(config.screen.regions, tally=kit.tally("personal data"))
         texts = dropped.kept_of(texts | "PersonalData" >> personal)
@@ -86,6 +86,11 @@ def text_pool(pipeline: Any, config: BuildConfig, kit: Kit) -> Pool:
     texts = dropped.kept_of(texts | "EmbedTexts" >> embed)
     kept = texts | "KeepTexts" >> Keep(kit.run_dir)
     return Pool(kept, [*dropped.excluded, copies], dropped.failed)
+
+
+def _together(parts: list[Any], name: str) -> Any:
+    """One collection of several; what is one already is left alone, since engines hold what they flatten."""
+    return parts[0] if len(parts) == 1 else parts | name >> beam.Flatten()
 
 
 def _ingested_images(pipeline: Any, config: BuildConfig, kit: Kit, number: int, dropped: _Dropped) -> Any:

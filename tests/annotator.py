@@ -29,7 +29,9 @@ class Serving:
         """Start it, as a leader of a process group of its own."""
         self.data = data
         self.said = Path(tempfile.mkstemp(prefix="said-", dir=data.parent)[1])
-        command = [sys.executable, "-m", "annotation", "serve", f"--data-dir={data}"]
+        # Whoever started the tests in the background may have told them, and so their children, to ignore Ctrl-C.
+        heeding = ["env", "--default-signal=INT"]
+        command = [*heeding, sys.executable, "-m", "annotation", "serve", f"--data-dir={data}"]
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(
                 [*command, f"--environment={environment}", *options],

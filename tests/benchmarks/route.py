@@ -39,33 +39,45 @@ GROUPS = 8
 
 
 class HashPairs(beam.PTransform[Any, Any]):
-    """`{"images", "texts"}` of assets -> a benign `Pair` for every image with some text of its split."""
+    """`{"images", "texts"}` of assets -> a benign `Pair` for every image with some text of its split.
+
+    The pools are not flattened into one: the in-process engine would hold all assets for that.
+    """
 
     def __init__(self, run_dir: str) -> None:
         super().__init__()
-        self._file = SpillFile(Path(run_dir) / "parts.sqlite")
+        self._files = {name: SpillFile(Path(run_dir) / f"{name}.sqlite") for name in ("images", "texts")}
 
     def expand(self, pools: dict[str, Any]) -> Any:
         """Group the assets by split and hash, and pair them off."""
-        assets = pools.values() | beam.Flatten()
-        groups = assets | Spill(self._file, _part)
-        return groups | "Pair off" >> beam.FlatMap(pair_off, self._file)
+        groups = {
+            name: pool
+            | f"Spill {name}" >> Spill(self._files[name], _part)
+            | f"Key {name}" >> beam.Map(_keyed)
+            for name, pool in pools.items()
+        }
+        return groups | beam.CoGroupByKey() | "Pair off" >> beam.FlatMap(pair_off, self._files)
 
 
 def _part(asset: ImageAsset | TextAsset) -> Value:
-    group = f"{asset.split}:{bucket_of(asset.id, GROUPS)}"
-    kind, text = ("image", "") if isinstance(asset, ImageAsset) else ("text", asset.text)
-    return Value(group, f"{kind}:{asset.id}", pack((kind, asset.id, text)))
+    text = asset.text if isinstance(asset, TextAsset) else ""
+    return Value(f"{asset.split}:{bucket_of(asset.id, GROUPS)}", asset.id, pack((asset.id, text)))
 
 
-def pair_off(group: Group, file: SpillFile) -> Iterator[Pair]:
+def _keyed(group: Group) -> tuple[str, Group]:
+    return group.key, group
+
+
+def pair_off(keyed: tuple[str, dict[str, Sequence[Group]]], files: dict[str, SpillFile]) -> Iterator[Pair]:
     """Pair every image of a group with one of its texts, in turn."""
-    parts = [unpack(data) for data in file.read(group)]
-    texts = [(id, text) for kind, id, text in parts if kind == "text"]
-    images = [id for kind, id, _ in parts if kind == "image"]
-    for place, image_id in enumerate(images):
-        text_id, text = texts[place % len(texts)]
-        yield benign_pair(image_id, text_id, text, group.key.partition(":")[0])
+    key, groups = keyed
+    parts = {
+        name: [unpack(data) for one in groups[name] for data in file.read(one)]
+        for name, file in files.items()
+    }
+    for place, (image_id, _) in enumerate(parts["images"]):
+        text_id, text = parts["texts"][place % len(parts["texts"])]
+        yield benign_pair(image_id, text_id, text, key.partition(":")[0])
 
 
 def benign_pair(image_id: str, text_id: str, text: str, split: str) -> Pair:

@@ -6,9 +6,9 @@ import csv
 import io
 import json
 import os
+import re
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +24,14 @@ from tests.hostile import hostile_folder, hostile_jsonl
 
 pytestmark = pytest.mark.timeout(600)
 PHOTOS = ROOT.parent / "shared" / "data"
-COUNT = 60
+PART = 20
+"""Images, and texts, of each kind of source."""
+KINDS = ("folder and csv", "tar and txt", "parquet and jsonl", "datasets")
 FEW = (*ANY_SCORE, "pair.baseline_candidates=20", "contrast.neighbours=3")
 MEMORY = 1_000_000_000
 """Bytes that hostile inputs may cost beyond what models and libraries take anyway."""
-Files = tuple[Path, Path]
-TEXTS = [row.locator for row in Utterances(COUNT, 0, 7).rows()]
+Files = tuple[str, str]
+TEXTS = [row.locator for row in Utterances(PART * len(KINDS), 0, 7).rows()]
 
 
 class Facts(NamedTuple):
@@ -44,62 +46,78 @@ def _facts(modality: str, number: int) -> Facts:
     return Facts(f"licence {number % 3}", f"https://{modality}.test/{number}", f"{modality} no. {number}")
 
 
-def _drawn() -> Iterator[bytes]:
-    scenes = Scenes(COUNT, 0, 7)
-    return (scenes.read(name, 1 << 30) for name in scenes.names())
+def _numbers(kind: str) -> range:
+    start = KINDS.index(kind) * PART
+    return range(start, start + PART)
 
 
-def _columns(modality: str) -> dict[str, list[str]]:
-    facts = [_facts(modality, number) for number in range(COUNT)]
+def _drawn(kind: str) -> list[bytes]:
+    scenes = Scenes(PART * len(KINDS), 0, 7)
+    names = list(scenes.names())
+    return [scenes.read(names[number], 1 << 30) for number in _numbers(kind)]
+
+
+def _said(kind: str) -> list[str]:
+    return [TEXTS[number] for number in _numbers(kind)]
+
+
+def _columns(modality: str, kind: str) -> dict[str, list[str]]:
+    facts = [_facts(modality, number) for number in _numbers(kind)]
     return {name: [getattr(f, name) for f in facts] for name in Facts._fields}
 
 
 def folder_and_csv(root: Path) -> Files:
     """PNG files with a `metadata.csv`, and a CSV file whose licences have the American spelling."""
-    images = root / "pictures"
+    kind, images = "folder and csv", root / "pictures"
     images.mkdir(parents=True)
-    for number, data in enumerate(_drawn()):
+    for number, data in enumerate(_drawn(kind)):
         (images / f"{number}.png").write_bytes(data)
-    _csv(images / "metadata.csv", {"file_name": [f"{n}.png" for n in range(COUNT)], **_columns("image")})
-    columns = _columns("text")
-    _csv(root / "t.csv", {"text": TEXTS, "license": columns.pop("licence"), **columns})
-    return images, root / "t.csv"
+    names = [f"{number}.png" for number in range(PART)]
+    _csv(images / "metadata.csv", {"file_name": names, **_columns("image", kind)})
+    columns = _columns("text", kind)
+    _csv(root / "t.csv", {"text": _said(kind), "license": columns.pop("licence"), **columns})
+    return str(images), str(root / "t.csv")
 
 
 def tar_and_txt(root: Path) -> Files:
     """A WebDataset with a JSON beside each image, and a text a line."""
-    root.mkdir(parents=True)
+    kind = "tar and txt"
     with tarfile.open(root / "scenes.tar", "w") as tar:
-        for number, data in enumerate(_drawn()):
-            facts = json.dumps(_facts("image", number)._asdict()).encode()
+        for place, data in enumerate(_drawn(kind)):
+            facts = json.dumps(_facts("image", _numbers(kind)[place])._asdict()).encode()
             for suffix, content in (("json", facts), ("png", data)):
-                member = tarfile.TarInfo(f"{number:03}.{suffix}")
+                member = tarfile.TarInfo(f"{place:03}.{suffix}")
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
-    (root / "t.txt").write_text("\n".join(TEXTS), encoding="utf-8")
-    return root / "scenes.tar", root / "t.txt"
+    (root / "t.txt").write_text("\n".join(_said(kind)), encoding="utf-8")
+    return str(root / "scenes.tar"), str(root / "t.txt")
 
 
 def parquet_and_jsonl(root: Path) -> Files:
     """A Parquet file of Hugging Face's Image structs, and a JSON object a line."""
-    root.mkdir(parents=True)
-    cells = [{"bytes": data, "path": None} for data in _drawn()]
-    pq.write_table(pa.table({"image": cells, **_columns("image")}), root / "s.parquet", row_group_size=25)
-    records = ({"text": text, **_facts("text", number)._asdict()} for number, text in enumerate(TEXTS))
+    kind = "parquet and jsonl"
+    cells = [{"bytes": data, "path": None} for data in _drawn(kind)]
+    table = pa.table({"image": cells, **_columns("image", kind)})
+    pq.write_table(table, root / "s.parquet", row_group_size=8)
+    records = ({"text": TEXTS[n], **_facts("text", n)._asdict()} for n in _numbers(kind))
     (root / "t.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-    return root / "s.parquet", root / "t.jsonl"
+    return str(root / "s.parquet"), str(root / "t.jsonl")
 
 
-def dataset_and_csv(root: Path) -> Files:
-    """A Hugging Face dataset of two Parquet files, and one of a CSV file."""
-    cells, facts = [{"bytes": data, "path": None} for data in _drawn()], _columns("image")
+def datasets(root: Path) -> Files:
+    """A Hugging Face dataset of two Parquet files, and one of a CSV file, both streamed."""
+    kind = "datasets"
+    cells, facts = [{"bytes": data, "path": None} for data in _drawn(kind)], _columns("image", kind)
     (root / "scenes").mkdir(parents=True)
-    for number, rows in enumerate((slice(0, 35), slice(35, COUNT))):
+    for number, rows in enumerate((slice(0, 12), slice(12, PART))):
         table = pa.table({"image": cells[rows], **{name: facts[name][rows] for name in facts}})
-        pq.write_table(table, root / "scenes" / f"train-{number:05}-of-00002.parquet", row_group_size=20)
+        pq.write_table(table, root / "scenes" / f"train-{number:05}-of-00002.parquet", row_group_size=5)
     (root / "said").mkdir()
-    _csv(root / "said" / "train.csv", {"text": TEXTS, **_columns("text")})
-    return root / "scenes", root / "said"
+    _csv(root / "said" / "train.csv", {"text": _said(kind), **_columns("text", kind)})
+    return f"hf:{root / 'scenes'}", f"hf:{root / 'said'}"
+
+
+MAKERS = (folder_and_csv, tar_and_txt, parquet_and_jsonl, datasets)
 
 
 def _csv(path: Path, columns: dict[str, list[str]]) -> None:
@@ -109,7 +127,7 @@ def _csv(path: Path, columns: dict[str, list[str]]) -> None:
         writer.writerows(zip(*columns.values(), strict=True))
 
 
-def _build(files: Files, root: Path, *settings: str) -> Built:
+def _build(files: tuple[Path, Path], root: Path, *settings: str) -> Built:
     images, texts = map(str, files)
     return build(root / "own", root / "work", "--images", images, "--texts", texts, settings=settings)
 
@@ -123,42 +141,40 @@ def _reconciled(built: Built, modality: str) -> int:
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """A build from a folder and a CSV file without anything hostile in them."""
+    """One build from sources of every kind, without anything hostile in them."""
     root = tmp_path_factory.mktemp("plain")
-    return _build(folder_and_csv(root / "sources"), root, *FEW, few_scenarios(root))
+    images, texts = zip(*(make(root) for make in MAKERS), strict=True)
+    sources = (f"images.source={list(images)}", f"texts.source={list(texts)}")
+    return build(root / "own", root / "work", settings=(*FEW, *sources, few_scenarios(root)))
 
 
-def test_what_a_folder_and_a_csv_file_say_arrives_in_the_rows(plain: Built) -> None:
-    _check_rows(plain, lambda text: _facts("text", TEXTS.index(text)))
+def test_every_row_of_every_source_is_accounted_for(plain: Built) -> None:
+    assert _reconciled(plain, "image") == _reconciled(plain, "text") == PART * len(KINDS)
+    assert {row["role"] for row in plain.rows("data")} == set(ROLES)
+    assert "Traceback" not in plain.stderr
 
 
-def test_what_a_parquet_and_a_jsonl_file_say_arrives_in_the_rows(tmp_path: Path) -> None:
-    built = _build(parquet_and_jsonl(tmp_path / "sources"), tmp_path, *FEW, few_scenarios(tmp_path))
-    _check_rows(built, lambda text: _facts("text", TEXTS.index(text)))
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_source_says_of_its_images_arrives_in_the_rows(kind: str, plain: Built) -> None:
+    rows = {row["image_id"]: row for row in plain.rows("data")}.values()
+    found = [row for row in rows if _number(row["image_source"]) in _numbers(kind)]
+    assert found
+    for row in found:
+        number = _number(row["image_source"])
+        assert _written(row, "image") == _facts("image", number)
+        assert _number(row["image_name"]) == number % PART
+        assert row["image_origin"] == "retrieved"
 
 
-def test_what_streamed_datasets_say_arrives_in_the_rows(tmp_path: Path) -> None:
-    images, texts = (f"hf:{path}" for path in dataset_and_csv(tmp_path / "sources"))
-    arguments = ("--images", images, "--texts", texts)
-    built = build(tmp_path / "own", tmp_path / "work", *arguments, settings=(*FEW, few_scenarios(tmp_path)))
-    _check_rows(built, lambda text: _facts("text", TEXTS.index(text)))
-    assert "Traceback" not in built.stderr
-
-
-def test_what_a_tar_says_and_the_name_of_a_txt_file_arrive_in_the_rows(tmp_path: Path) -> None:
-    built = _build(tar_and_txt(tmp_path / "sources"), tmp_path, *FEW, few_scenarios(tmp_path))
-    _check_rows(built, lambda text: Facts("", "t.txt", ""))
-
-
-def _check_rows(built: Built, facts_of: Callable[[str], Facts]) -> None:
-    assert _reconciled(built, "image") == _reconciled(built, "text") == COUNT
-    rows = built.rows("data")
-    assert {row["role"] for row in rows} == set(ROLES)
-    for row in rows:
-        assert row["text"] in TEXTS
-        assert _written(row, "text") == facts_of(row["text"])
-        assert _written(row, "image") == _facts("image", _number(row["image_name"]))
-        assert row["image_origin"] == row["text_origin"] == "retrieved"
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_source_says_of_its_texts_arrives_in_the_rows(kind: str, plain: Built) -> None:
+    rows = {row["text_id"]: row for row in plain.rows("data")}.values()
+    found = [row for row in rows if TEXTS.index(row["text"]) in _numbers(kind)]
+    assert found
+    for row in found:
+        told = Facts("", "t.txt", "") if kind == "tar and txt" else _facts("text", TEXTS.index(row["text"]))
+        assert _written(row, "text") == told
+        assert row["text_origin"] == "retrieved"
 
 
 def _written(row: dict[str, Any], modality: str) -> Facts:
@@ -166,8 +182,8 @@ def _written(row: dict[str, Any], modality: str) -> Facts:
 
 
 def _number(name: str) -> int:
-    """The number in `7.png`, `007.png` or `row 7`."""
-    return int(name.removesuffix(".png").removeprefix("row "))
+    """The number in `7.png`, `007.png`, `row 7` or `https://image.test/7`."""
+    return int(re.findall(r"\d+", name)[-1])
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from pipelines.training.evaluation.answering import Answered, Answerer, Question
 from pipelines.training.evaluation.faithfulness import (
     image_only,
     is_asked_again,
-    is_masked_elsewhere,
     text_only,
     whole,
     without_evidence,
@@ -96,7 +95,7 @@ def _ablated(asking: _Asking, items: Sequence[Item], rows: list[Prediction]) -> 
     hidden = asking.of([items[number] for number in again], without_evidence, ", evidence masked")
     for number, answered in zip(again, hidden, strict=True):
         rows[number] = rows[number]._replace(masked=verdict_of(answered))
-    free = [number for number in again if is_masked_elsewhere(items[number])]
+    free = [number for number in again if items[number].masks]
     control = asking.of([items[number] for number in free], without_something_else, ", masked elsewhere")
     for number, answered in zip(free, control, strict=True):
         rows[number] = rows[number]._replace(control=verdict_of(answered))

@@ -9,10 +9,10 @@ from PIL import Image
 
 from pipelines.training.evaluation.answering import Question
 from pipelines.training.evaluation.bootstrap import Measure
-from pipelines.training.evaluation.evidence import EVERYWHERE, GREY, elsewhere, masked
 from pipelines.training.evaluation.items import Item
 from pipelines.training.evaluation.measures import mean_of
 from pipelines.training.evaluation.predictions import Prediction
+from pipelines.training.regions import GREY, masked
 from schemas.reasoning import BENIGN, HARMFUL
 
 
@@ -33,24 +33,20 @@ def text_only(item: Item) -> Question:
 
 def without_evidence(item: Item) -> Question:
     """The text beside the image with its evidence in grey; the whole image where it is not known where that is."""
-    return Question(item.example.text, masked(item.picture(), item.region or EVERYWHERE))
-
-
-def is_masked_elsewhere(item: Item) -> bool:
-    """Whether it is known where the evidence is, and as large a part of the image is free of it."""
-    return item.region is not None and elsewhere(item.region) is not None
+    if item.masks is None:
+        return text_only(item)
+    return Question(item.example.text, masked(item.picture(), item.masks.evidence))
 
 
 def without_something_else(item: Item) -> Question:
     """The text beside the image with as much in grey elsewhere.
 
     Raises:
-        ValueError: There is no such place; see `is_masked_elsewhere`.
+        ValueError: It is not known where its evidence is.
     """
-    place = elsewhere(item.region) if item.region else None
-    if place is None:
-        raise ValueError(f"{item.example.id}: no part of the image as large as its evidence is free of it")
-    return Question(item.example.text, masked(item.picture(), place))
+    if item.masks is None:
+        raise ValueError(f"{item.example.id}: it is not known where in the image the evidence is")
+    return Question(item.example.text, masked(item.picture(), item.masks.elsewhere))
 
 
 def is_asked_again(row: Prediction) -> bool:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipelines.training.evaluation.evidence import Region, evidence_region
 from pipelines.training.examples import Example, load_examples
+from pipelines.training.regions import Masks, masks_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,8 +25,8 @@ class Item(NamedTuple):
     """What a resample draws as one: the contrast set, or whatever else ties rows together."""
     picture: Callable[[], Image.Image]
     """Decodes the image, upright RGB."""
-    region: Region | None
-    """Where the evidence is in the image, if that is known."""
+    masks: Masks | None
+    """Where the evidence is in the image, and as much that is free of it, if that is known."""
 
 
 def dataset_items(dataset: Path, split: str, limit: int = 0) -> list[Item]:
@@ -42,14 +42,14 @@ def dataset_items(dataset: Path, split: str, limit: int = 0) -> list[Item]:
     """
     examples = load_examples(dataset, split)
     pictures = examples.select_columns("image")
-    regions = _regions(dataset, split)
+    masks = masks_of(dataset, split)
     items = []
     for number, row in enumerate(examples.remove_columns("image").to_list()):
         fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
         example = Example(**fields)
         cluster = example.contrast_group or example.id
         picture = partial(_picture, pictures, number)
-        items.append(Item(example, split, cluster, picture, regions.get(example.id)))
+        items.append(Item(example, split, cluster, picture, masks.get(example.id)))
     return some_of(items, limit)
 
 
@@ -72,22 +72,3 @@ def some_of(items: Sequence[Item], limit: int) -> list[Item]:
 def _picture(pictures: Any, number: int) -> Image.Image:
     image: Image.Image = pictures[number]["image"].convert("RGB")
     return image
-
-
-def _regions(dataset: Path, split: str) -> dict[str, Region]:
-    """Id of a pair to where its evidence is, for the scenes of tinyworld."""
-    import pyarrow.dataset as ds
-
-    columns = ["id", "image_generator", "image_name", "image_prompt", "text_prompt"]
-    table = ds.dataset(sorted(map(str, (dataset / "data").glob(f"{split}-*.parquet"))), format="parquet")
-    if not set(columns) <= set(table.schema.names):
-        return {}
-    found = {}
-    for row in table.to_table(columns=columns).to_pylist():
-        if row["image_generator"] == "tinyworld":
-            region = evidence_region(
-                row["image_name"] or "", row["image_prompt"] or "", row["text_prompt"] or ""
-            )
-            if region is not None:
-                found[row["id"]] = region
-    return found

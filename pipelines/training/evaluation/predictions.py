@@ -105,7 +105,7 @@ def _row(
         predicted_hazard=predicted_hazard,
         rationale=rationale,
         completion=completion,
-        region_known=item.region is not None,
+        region_known=item.masks is not None,
     )
 
 

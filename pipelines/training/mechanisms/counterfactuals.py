@@ -11,28 +11,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
-from pipelines.training.mechanisms.regions import Masks
+from pipelines.training.regions import Masks, masked
 from schemas.reasoning import BENIGN, HARMFUL, Answer, parse
-from schemas.records import Region
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 EVIDENCE_MASKED, OTHER_MASKED = "evidence_masked", "other_masked"
 """Roles of the copies, in the column `role`."""
-GREY = (128, 128, 128)
-
-
-def masked(image: Image.Image, region: Region) -> Image.Image:
-    """A copy of an image, in RGB, with a region painted grey; at least one pixel is."""
-    left, top = int(region.x * image.width), int(region.y * image.height)
-    right = max(left + 1, round((region.x + region.width) * image.width))
-    bottom = max(top + 1, round((region.y + region.height) * image.height))
-    copy = image.convert("RGB")
-    copy.paste(GREY, (left, top, min(right, image.width), min(bottom, image.height)))
-    return copy
 
 
 def counterfactual_rows(row: Mapping[str, Any], masks: Masks) -> list[dict[str, Any]]:

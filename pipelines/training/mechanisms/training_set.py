@@ -26,7 +26,7 @@ def prepared(examples: Dataset, mechanisms: Mechanisms, dataset: Path, split: st
     """
     if mechanisms.counterfactuals:
         from pipelines.training.mechanisms.counterfactuals import with_counterfactuals
-        from pipelines.training.mechanisms.regions import masks_of
+        from pipelines.training.regions import masks_of
 
         share = mechanisms.counterfactuals.share
         examples = with_counterfactuals(examples, masks_of(dataset, split), share)

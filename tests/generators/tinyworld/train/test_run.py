@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,20 +14,17 @@ from pipelines.models.screening import ImageScreener, TextScreener
 from pipelines.storage.workspace import Workspace
 from schemas.config import Model
 from schemas.policy import TINYWORLD
-
-ROOT = Path(__file__).parents[4]
+from tests.forked import Command
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command leaves after a few steps on a few scenes."""
-    out = tmp_path_factory.mktemp("weights")
-    command = [sys.executable, "-m", "generators.tinyworld.train", "--effort", "0.001", "--scenes", "300"]
-    command += ["--device", "cpu", "--out", str(out)]
-    calm = os.environ | {"OMP_WAIT_POLICY": "passive"}
-    done = subprocess.run(command, cwd=ROOT, env=calm, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return out
+    root = tmp_path_factory.mktemp("trained")
+    line = ["--effort=0.001", "--scenes=120", "--device=cpu", f"--out={root / 'weights'}"]
+    training = Command("generators.tinyworld.train", line, root / "log", os.environ)
+    assert training.wait(500) == 0, training.said[1][-2000:]
+    return root / "weights"
 
 
 def _model(folder: Path) -> Model:

@@ -8,17 +8,18 @@ from PIL import Image
 
 from pipelines.training.evaluation.answering import Answered, Question
 from pipelines.training.evaluation.asking import ask, ask_answerer
-from pipelines.training.evaluation.evidence import GREY, Region
 from pipelines.training.evaluation.faithfulness import change_measures
 from pipelines.training.evaluation.items import Item
 from pipelines.training.evaluation.loading import zero_shot_contestant
 from pipelines.training.evaluation.predictions import Prediction
 from pipelines.training.evaluation.settings import Settings
+from pipelines.training.regions import GREY, Masks
 from schemas.reasoning import Answer, Reasoned
+from schemas.records import Region
 from tests.pipelines.training.evaluation.made_up import example, tinyworld_dataset
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
-CORNER = Region(0.0, 0.0, 0.4, 0.4)
+CORNER = Masks(Region(0.0, 0.0, 0.4, 0.4), Region(0.6, 0.6, 0.4, 0.4))
 
 
 class Oracle:
@@ -46,11 +47,11 @@ def scene(object_colour: tuple[int, int, int]) -> Image.Image:
     return image
 
 
-def items(region: Region | None = CORNER) -> list[Item]:
+def items(masks: Masks | None = CORNER) -> list[Item]:
     benign = example(id="2", verdict="benign", hazard="", mechanism="", references=(), role="contrast_image")
     return [
-        Item(example(), "test", "g", lambda: scene(RED), region),
-        Item(benign, "test", "g", lambda: scene((30, 200, 30)), region),
+        Item(example(), "test", "g", lambda: scene(RED), masks),
+        Item(benign, "test", "g", lambda: scene((30, 200, 30)), masks),
     ]
 
 
@@ -107,7 +108,7 @@ def test_the_whole_image_is_masked_where_the_evidence_is_not_known() -> None:
             seen.extend(question.image for question in batch)
             return super().answer(batch)
 
-    rows = asked(Watching(), items(region=None))
+    rows = asked(Watching(), items(masks=None))
     assert seen[-1] == Image.new("RGB", (50, 50), GREY) and rows[0].control is None
     found = changes(rows)
     assert found["masked_changes_image"] == 1.0 and found["masked_changes"] != found["masked_changes"]

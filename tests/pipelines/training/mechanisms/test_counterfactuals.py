@@ -8,16 +8,14 @@ from generators.tinyworld.renderer import render, sample_scene
 from pipelines.training.examples import Example, prompt_of
 from pipelines.training.mechanisms.counterfactuals import (
     EVIDENCE_MASKED,
-    GREY,
     OTHER_MASKED,
     counterfactual_reward,
     counterfactual_rows,
     keeps_faith,
-    masked,
     with_counterfactuals,
 )
-from pipelines.training.mechanisms.regions import Masks, box_of, elsewhere
 from pipelines.training.mechanisms.settings import Mechanisms
+from pipelines.training.regions import GREY, Masks, box_of, elsewhere, masked
 from schemas.reasoning import BENIGN, HARMFUL, Answer, Reasoned
 from schemas.reasoning import render as written
 from schemas.records import Region

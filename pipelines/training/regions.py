@@ -1,4 +1,4 @@
-"""Where in the picture the evidence for harm is: drawn by annotators, or known from tinyworld's renderer."""
+"""Where in the picture the evidence for harm is, drawn by annotators or known from tinyworld's renderer; masking it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from PIL import Image
+
 from generators.tinyworld.renderer import Placed
 from generators.tinyworld.source import scene_of
 from generators.tinyworld.world import load_world
 from schemas.records import Annotation, Region
 
+GREY = (128, 128, 128)
 _COLUMNS = ["id", "label", "image_source", "image_name", "rationale"]
 
 
@@ -93,6 +96,16 @@ def elsewhere(evidence: Region, key: str) -> Region | None:
     x = strip.x + _draw(key, "x") * (strip.width - width)
     y = strip.y + _draw(key, "y") * (strip.height - height)
     return Region(x, y, width, height)
+
+
+def masked(image: Image.Image, region: Region) -> Image.Image:
+    """A copy of an image, in RGB, with a region painted grey; at least one pixel is."""
+    left, top = int(region.x * image.width), int(region.y * image.height)
+    right = max(left + 1, round((region.x + region.width) * image.width))
+    bottom = max(top + 1, round((region.y + region.height) * image.height))
+    copy = image.convert("RGB")
+    copy.paste(GREY, (left, top, min(right, image.width), min(bottom, image.height)))
+    return copy
 
 
 def _strips(evidence: Region) -> Iterator[Region]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from generators.tinyworld.renderer import Placed
 from generators.tinyworld.source import name_of, scene_of
-from pipelines.training.mechanisms.regions import (
+from pipelines.training.regions import (
     box_of,
     drawn_evidence,
     elsewhere,
