@@ -1,7 +1,8 @@
-"""The order in which training meets its rows: the members of a contrast set share a batch."""
+"""Which rows training meets, and in what order: the members of a contrast set share a batch."""
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 
@@ -41,3 +42,14 @@ def repeated_order(groups: Sequence[str], batch: int, seed: int, rows: int) -> l
     while len(order) < rows:
         order += contrast_order(groups, batch, seed + len(order))
     return order[:rows]
+
+
+def chosen_rows(groups: Sequence[str], ids: Sequence[str], share: float) -> list[int]:
+    """The rows of a share of the contrast sets, and of the pairs that are in none, drawn by their hashes."""
+    keys = [group or id for group, id in zip(groups, ids, strict=True)]
+    return [row for row, key in enumerate(keys) if _place(key) < share]
+
+
+def _place(key: str) -> float:
+    """In [0, 1)."""
+    return int.from_bytes(hashlib.sha256(f"sft {key}".encode()).digest()[:8], "big") / 2**64

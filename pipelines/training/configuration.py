@@ -55,6 +55,11 @@ class Sft(Optimisation):
     readings: bool = Field(
         default=True, description="begin each chain with what the model itself says of image and text"
     )
+    share: Fraction = Field(
+        default=1.0,
+        gt=0,
+        description="of the contrast sets that chains are made of; GRPO then meets the others anew",
+    )
     verdict_weight: float = Field(
         default=1.0, gt=0, description="weight of the tokens that decide the verdict, against 1 of the others"
     )

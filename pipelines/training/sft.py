@@ -8,7 +8,7 @@ from typing import Any
 import datasets
 
 from pipelines.training.arguments import adapter_of, common_arguments
-from pipelines.training.batches import repeated_order
+from pipelines.training.batches import chosen_rows, repeated_order
 from pipelines.training.chains import can_teach, lesson_of
 from pipelines.training.concatenation import joined_rows
 from pipelines.training.configuration import Sft, TrainConfig
@@ -26,13 +26,15 @@ def lessons(
 ) -> datasets.Dataset:
     """The rows to learn from, in the order of training, all epochs after each other.
 
-    Columns `prompt`, `completion` and `image`. Harmful pairs without a rationale are left out.
+    Columns `prompt`, `completion` and `image`. Harmful pairs without a rationale are left out, and so is what is not
+    of the share that the settings ask for.
 
     Raises:
         ValueError: Nothing is left to learn from.
     """
     settings = config.sft
     kept = examples.filter(can_teach)
+    kept = kept.select(chosen_rows(kept["contrast_group"], kept["id"], settings.share))
     if not len(kept):
         raise ValueError(
             "no pair of the dataset can be learned from: none has a rationale, and none is benign"

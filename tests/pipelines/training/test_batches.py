@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.training.batches import contrast_order, repeated_order
+from pipelines.training.batches import chosen_rows, contrast_order, repeated_order
 
 GROUPS = st.lists(st.sampled_from(["", "", "a", "b", "c", "d", "e", "f"]), max_size=60)
 
@@ -40,3 +40,14 @@ def test_an_order_that_is_repeated_is_another_each_time() -> None:
     assert sorted(order[:20]) == sorted(order[20:40]) == list(range(20))
     assert order[:20] != order[20:40]
     assert len(order) == 50
+
+
+def test_a_share_is_of_whole_contrast_sets_and_of_single_pairs() -> None:
+    groups = [f"set {n // 3}" for n in range(300)] + [""] * 100
+    ids = [str(n) for n in range(400)]
+    rows = chosen_rows(groups, ids, 0.5)
+    sets = {groups[row] for row in rows} - {""}
+    assert sorted(rows) == rows and 35 <= len(sets) <= 65 and 35 <= sum(row >= 300 for row in rows) <= 65
+    assert {row for row in range(300) if groups[row] in sets} == {row for row in rows if row < 300}
+    assert set(rows) < set(chosen_rows(groups, ids, 0.7))
+    assert chosen_rows(groups, ids, 1.0) == list(range(400))
