@@ -21,7 +21,7 @@ from tests.forked import Command
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command leaves after a few steps on a few scenes."""
     root = tmp_path_factory.mktemp("trained")
-    line = ["--effort=0.001", "--scenes=120", "--device=cpu", f"--out={root / 'weights'}"]
+    line = ["--effort=0.001", "--scenes=300", "--device=cpu", f"--out={root / 'weights'}"]
     training = Command("generators.tinyworld.train", line, root / "log", os.environ)
     assert training.wait(500) == 0, training.said[1][-2000:]
     return root / "weights"

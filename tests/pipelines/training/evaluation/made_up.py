@@ -110,6 +110,7 @@ def _contrast_set(group: str, seed: int) -> list[dict[str, Any]]:
         row |= {"image_name": name_of("scene", seed, False), "image_caption": caption(scene, seed)}
         row |= {
             "image_generator": "tinyworld",
+            "image_source": "tinyworld",
             "image": picture(render(scene)),
             "p_image": 0.1,
             "p_text": 0.1,

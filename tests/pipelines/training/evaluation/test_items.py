@@ -22,7 +22,7 @@ def test_items_are_the_pairs_of_a_split_with_their_pictures(dataset: Path) -> No
 
 def test_the_place_of_the_evidence_is_known_of_harmful_scenes(dataset: Path) -> None:
     items = dataset_items(dataset, "test")
-    assert [item.region is not None for item in items] == [True, False] * 5
+    assert [item.masks is not None for item in items] == [True, False] * 5
 
 
 def test_a_limit_draws_whole_contrast_sets(dataset: Path) -> None:
