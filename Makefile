@@ -41,6 +41,7 @@ bench: $(STAMP)
 
 bench-gpu: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.gpu
+	$(BIN)/python -m tests.benchmarks.gpu_tinyworld --dataset $(DATASET)
 
 train: $(STAMP)
 	$(BIN)/python -m generators.tinyworld.train

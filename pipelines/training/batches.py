@@ -44,10 +44,21 @@ def repeated_order(groups: Sequence[str], batch: int, seed: int, rows: int) -> l
     return order[:rows]
 
 
-def chosen_rows(groups: Sequence[str], ids: Sequence[str], share: float) -> list[int]:
-    """The rows of a share of the contrast sets, and of the pairs that are in none, drawn by their hashes."""
+def chosen_rows(
+    groups: Sequence[str], ids: Sequence[str], share: float, *, from_end: bool = False
+) -> list[int]:
+    """The rows of a share of the contrast sets, and of the pairs that are in none, in the order of their hashes.
+
+    Args:
+        groups: The contrast group of every row; empty for a row that is in none.
+        ids: Of every row.
+        share: In [0, 1].
+        from_end: Take the last sets, not the first; two shares of which one is from the end meet only if their sum
+            is above 1.
+    """
     keys = [group or id for group, id in zip(groups, ids, strict=True)]
-    return [row for row, key in enumerate(keys) if _place(key) < share]
+    start, end = (1 - share, 1.0) if from_end else (0.0, share)
+    return [row for row, key in enumerate(keys) if start <= _place(key) < end]
 
 
 def _place(key: str) -> float:

@@ -58,10 +58,16 @@ class Sft(Optimisation):
     share: Fraction = Field(
         default=1.0,
         gt=0,
-        description="of the contrast sets that chains are made of; GRPO then meets the others anew",
+        description="of the contrast sets that chains are made of",
     )
     verdict_weight: float = Field(
         default=1.0, gt=0, description="weight of the tokens that decide the verdict, against 1 of the others"
+    )
+    verdict_certainty: Fraction = Field(
+        default=1.0,
+        gt=0,
+        description="probability above which such a token is left out of the loss, so that verdicts are not learned by "
+        "heart",
     )
     concatenation: Fraction = Field(
         default=0.0, description="rows made of two pairs, as a share of the rows (GuardReasoner-VL)"
@@ -74,12 +80,28 @@ class Grpo(Optimisation):
 
     learning_rate: float = Field(default=1e-6, gt=0)
     schedule: Literal["cosine", "linear", "constant"] = "constant"
+    share: Fraction = Field(
+        default=1.0,
+        gt=0,
+        description="of the contrast sets that are asked about, from the other end than `sft.share`: 0.5 and 0.5 "
+        "have none in common",
+    )
     steps: Count = 200
     prompts: Count = Field(default=4, description="pairs of one step")
     generations: int = Field(default=16, ge=2, description="completions of every pair")
     max_completion: Count = Field(default=512, description="tokens of a completion")
     temperature: float = Field(default=1.2, gt=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
+    min_p: Fraction = Field(
+        default=0.0,
+        description="tokens less likely than this share of the likeliest are never drawn: a small model then keeps to "
+        "the form at temperatures at which its verdicts vary",
+    )
+    top_entropy: Fraction = Field(
+        default=1.0,
+        gt=0,
+        description="share of the tokens that is learned from, those of the highest entropy (arXiv 2506.01939)",
+    )
     epsilon: float = Field(default=0.2, gt=0, lt=1)
     epsilon_high: float | None = Field(default=None, gt=0)
     beta: float = Field(

@@ -1,7 +1,9 @@
 """More weight for the few tokens of a reasoning chain that decide its verdict.
 
 In a chain of a hundred tokens two or three say whether the pair is harmful; all others follow from the picture, the
-text or those. A mean over tokens gives the judgement a fiftieth of the gradient.
+text or those. A mean over tokens gives the judgement a fiftieth of the gradient. And once such a token is certain
+enough, more of it teaches the training rows by heart: it is left out until it is less certain again, in the manner of
+flooding (arXiv 2002.08709). What the model never saw it then judges better, and with doubts that GRPO can work on.
 """
 
 from __future__ import annotations
@@ -31,42 +33,67 @@ def deciding(pieces: Sequence[str]) -> list[bool]:
     return [any(start < b and a < end for a, b in spans) for start, end in places]
 
 
+class DecidingTokens:
+    """Finds, in batches of token ids, those that decide verdicts.
+
+    Args:
+        processor: The model's processor or tokenizer.
+    """
+
+    def __init__(self, processor: Any) -> None:
+        self._decode = getattr(processor, "tokenizer", processor).decode
+        self._pieces: dict[int, str] = {}
+
+    def __call__(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Which of the ids (b, n) decide; only those in the mask (b, n) are read."""
+        found = torch.zeros(ids.shape, dtype=torch.bool, device=ids.device)
+        for row, places in enumerate(mask):
+            pieces = [self._piece(int(token)) for token in ids[row][places]]
+            found[row][places] = torch.tensor(deciding(pieces), dtype=torch.bool, device=ids.device)
+        return found
+
+    def _piece(self, token: int) -> str:
+        if token not in self._pieces:
+            self._pieces[token] = self._decode([token])
+        return self._pieces[token]
+
+
 class EmphasisTrainer(SFTTrainer):
     """TRL's trainer, whose loss is the weighted mean over the tokens of the completions.
 
     Args:
         verdict_weight: Of the tokens that decide; all others have 1.
+        verdict_certainty: Tokens that decide have no weight where their probability is above this.
         arguments: Of `SFTTrainer`.
     """
 
-    def __init__(self, *, verdict_weight: float, **arguments: Any) -> None:
+    def __init__(self, *, verdict_weight: float, verdict_certainty: float, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._weight = verdict_weight
-        self._pieces: dict[int, str] = {}
+        self._weight, self._certainty = verdict_weight, verdict_certainty
+        self._deciding = DecidingTokens(self.processing_class)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
         """The trainer's loss of the model's log-probabilities times the tokens' weights."""
-        weights = self.weights(inputs["labels"])[:, 1:]
+        labels = inputs["labels"][:, 1:]
+        decides = self._deciding(labels, labels != -100)
 
         def weighted(**given: Any) -> Any:
             outputs = model(**given)
             if outputs.log_probs is not None:
-                outputs.log_probs = outputs.log_probs * weights
+                certain = outputs.log_probs.detach().exp() > self._certainty
+                outputs.log_probs = outputs.log_probs * self.weights(labels, decides, decides & certain)
             return outputs
 
         return super().compute_loss(weighted, inputs, *args, **options)
 
-    def weights(self, labels: torch.Tensor) -> torch.Tensor:
-        """Weights of labels (b, n), with a mean of 1 over those that are learned, 0 elsewhere."""
-        learned = labels != -100
-        found = torch.zeros(labels.shape, device=labels.device)
-        for row, mask in enumerate(learned):
-            pieces = [self._piece(int(token)) for token in labels[row][mask]]
-            chosen = torch.tensor(deciding(pieces), device=labels.device)
-            found[row][mask] = torch.where(chosen, self._weight, 1.0)
-        return found * learned.sum() / found.sum().clamp(min=1)
+    def weights(self, labels: torch.Tensor, decides: torch.Tensor, certain: torch.Tensor) -> torch.Tensor:
+        """Weights of labels (b, n), with a mean of 1 over those that are learned, 0 elsewhere.
 
-    def _piece(self, token: int) -> str:
-        if token not in self._pieces:
-            self._pieces[token] = self.processing_class.tokenizer.decode([token])
-        return self._pieces[token]
+        Args:
+            labels: Token ids, or -100 where nothing is learned.
+            decides: Which of them decide the verdict.
+            certain: Which of those are left out.
+        """
+        learned = labels != -100
+        found = torch.where(decides, self._weight, 1.0) * (learned & ~certain)
+        return found * learned.sum() / found.sum().clamp(min=1)

@@ -9,7 +9,7 @@ from typing import Any
 import datasets
 
 from pipelines.training.arguments import adapter_of, common_arguments
-from pipelines.training.batches import repeated_order
+from pipelines.training.batches import chosen_rows, repeated_order
 from pipelines.training.configuration import Rewards, TrainConfig
 from pipelines.training.embedders import load_embedder
 from pipelines.training.examples import prompt_of
@@ -30,7 +30,10 @@ def questions(examples: datasets.Dataset, config: TrainConfig, dataset: Path) ->
     Contrast partners are in one step, so that the reward `contrast` sees them together.
     """
     settings = config.grpo
-    rows = prepared(examples, config.mechanisms, dataset, "train")
+    chosen = chosen_rows(examples["contrast_group"], examples["id"], settings.share, from_end=True)
+    if not chosen:
+        raise ValueError("no pair is left to ask about; set grpo.share higher")
+    rows = prepared(examples.select(chosen), config.mechanisms, dataset, "train")
     prompts = datasets.Dataset.from_list([{"prompt": prompt_of(text)} for text in rows["text"]])
     order = repeated_order(
         rows["contrast_group"], settings.prompts, settings.seed, settings.steps * settings.prompts
@@ -65,6 +68,8 @@ def grpo_trainer(policy: Policy, rows: datasets.Dataset, config: TrainConfig, ru
             max_completion_length=settings.max_completion,
             temperature=settings.temperature,
             top_p=settings.top_p,
+            min_p=settings.min_p or None,
+            top_entropy_quantile=settings.top_entropy,
             epsilon=settings.epsilon,
             epsilon_high=settings.epsilon_high,
             beta=settings.beta,

@@ -72,6 +72,7 @@ def sft_trainer(policy: Policy, rows: datasets.Dataset, config: TrainConfig, run
     arguments: Mapping[str, Any] = common_arguments(config.sft, config.policy, run)
     return EmphasisTrainer(
         verdict_weight=config.sft.verdict_weight,
+        verdict_certainty=config.sft.verdict_certainty,
         model=policy.model,
         processing_class=policy.processor,
         train_dataset=rows,

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks import gpu
+from tests.benchmarks import gpu, gpu_tinyworld
+from tests.pipelines.training.evaluation.made_up import tinyworld_dataset
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,3 +42,13 @@ def test_a_pipeline_that_is_too_slow_is_told() -> None:
         "judging", "shape", 4, "bfloat16", 8.9, 10.0, "pairs/s", 1.0, 1.0, gpu.LIMITS["judging"]
     )
     assert not slow.ok and slow._replace(pipeline=9.0).ok
+
+
+def test_a_base_ten_times_larger_is_made_trained_and_compared(tmp_path: Path) -> None:
+    tinyworld_dataset(tmp_path / "dataset", sets=2)
+    line = ["--tiny", f"--dataset={tmp_path / 'dataset'}", f"--out={tmp_path / 'large'}"]
+    assert gpu_tinyworld.main(line) == 0
+    weights = (tmp_path / "large/base/model.safetensors").stat().st_size
+    assert weights / 2 == pytest.approx(26e6, rel=0.05), "half precision"
+    facts = json.loads((tmp_path / "large/evaluation/metrics.json").read_text(encoding="utf-8"))
+    assert set(facts["parts"]["test"]["models"]) == {"base (zero-shot)", "CLIP probe", "sft", "grpo"}

@@ -12,10 +12,10 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from generators.tinyworld.train.base_lessons import BaseLessons, Lesson
-from generators.tinyworld.train.base_tokenizer import ASSISTANT, USER, base_processor
+from generators.tinyworld.train.base_tokenizer import ASSISTANT, USER, base_processor, train_base_tokenizer
 from generators.tinyworld.train.examples import ScenePool
 from generators.tinyworld.train.loop import optimise
-from generators.tinyworld.train.reader import IMAGE_TOKENS, POSITIONS, ReaderTraining
+from generators.tinyworld.train.reader import IMAGE_TOKENS, POSITIONS, SMALL, ReaderTraining, Shape
 from generators.tinyworld.train.tokenizer import IMAGE
 
 BATCH, PARTS = 48, 3
@@ -30,8 +30,9 @@ class BaseTraining(ReaderTraining):
         tokenizer: PreTrainedTokenizerFast,
         encoder: open_clip.CustomTextCLIP,
         device: torch.device,
+        shape: Shape = SMALL,
     ) -> None:
-        super().__init__(tokenizer, encoder, device, width=8)
+        super().__init__(tokenizer, encoder, device, width=8, shape=shape)
         self.lessons = BaseLessons(pool)
         self.seen = self.see(pool)
 
@@ -68,17 +69,28 @@ def prompt_of(lesson: Lesson) -> str:
 
 def train_base(
     pool: ScenePool,
-    tokenizer: PreTrainedTokenizerFast,
     encoder: open_clip.CustomTextCLIP,
     out: Path,
     *,
     steps: int,
     device: torch.device,
+    shape: Shape = SMALL,
 ) -> None:
-    """Train and save model and processor as `AutoModelForImageTextToText` and `AutoProcessor` load them."""
-    training = BaseTraining(pool, tokenizer, encoder, device)
+    """Train and save model and processor as `AutoModelForImageTextToText` and `AutoProcessor` load them.
+
+    A wider model takes smaller steps.
+    """
+    tokenizer = train_base_tokenizer(_lesson_texts(pool))
+    training = BaseTraining(pool, tokenizer, encoder, device, shape)
+    rate = 1.5e-3 * SMALL.width / shape.width
     optimise(
-        "base", training.model.parameters(), training.loss, steps=steps, learning_rate=1.5e-3, device=device
+        "base", training.model.parameters(), training.loss, steps=steps, learning_rate=rate, device=device
     )
     training.model.half().save_pretrained(str(out))
     base_processor(tokenizer).save_pretrained(str(out))
+
+
+def _lesson_texts(pool: ScenePool) -> list[str]:
+    """What the base reads and writes."""
+    lessons = BaseLessons(pool).sample(random.Random("tokenizer"), 20_000)
+    return [text for lesson in lessons for text in (lesson.question, lesson.answer)]

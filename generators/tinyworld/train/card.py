@@ -25,7 +25,7 @@ sentences of one grammar, and nothing else: **their judgement on photographs or 
 | `clip` | open_clip dual encoder, ViT with 64 patches | {clip:,} |
 | `screen-image` | transformers ViT classifier, benign or harmful by itself | {screen_image:,} |
 | `screen-text` | transformers BERT classifier, benign or harmful by itself | {screen_text:,} |
-| `judge` | transformers LLaVA (frozen image tower of `clip`, a 4-layer Llama) | {judge:,} |
+| `judge` | transformers InternVL (frozen image tower of `clip`, a 4-layer OPT) | {judge:,} |
 | `base` | the judge's architecture, for `pipelines.train` to start from | {base:,} |
 
 Whole families of harm (a property with a kind of act), and some single combinations of known families, were

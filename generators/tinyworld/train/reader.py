@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import open_clip
 import torch
@@ -47,15 +47,29 @@ class Lesson(Protocol):
         ...
 
 
-def reader_config() -> InternVLConfig:
-    """2.6 M parameters; two by two patches become one of the 16 tokens that the language model reads."""
+class Shape(NamedTuple):
+    """Of the language model."""
+
+    width: int
+    layers: int
+    heads: int
+
+
+SMALL = Shape(width=160, layers=4, heads=5)
+"""2.6 M parameters with the image tower."""
+LARGE = Shape(width=576, layers=6, heads=9)
+"""Ten times as many, for a GPU."""
+
+
+def reader_config(shape: Shape = SMALL) -> InternVLConfig:
+    """Two by two patches become one of the 16 tokens that the language model reads."""
     text = OPTConfig(
         vocab_size=VOCABULARY,
-        hidden_size=160,
-        word_embed_proj_dim=160,
-        ffn_dim=640,
-        num_hidden_layers=4,
-        num_attention_heads=5,
+        hidden_size=shape.width,
+        word_embed_proj_dim=shape.width,
+        ffn_dim=4 * shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
         max_position_embeddings=POSITIONS,
         dropout=0.0,
         tie_word_embeddings=False,
@@ -94,6 +108,7 @@ class ReaderTraining(ABC):
         encoder: Whose image tower it sees with.
         device: Where it is trained.
         width: Sequences are padded to a multiple of this many tokens, so that there are few shapes.
+        shape: Of its language model.
     """
 
     def __init__(
@@ -102,9 +117,10 @@ class ReaderTraining(ABC):
         encoder: open_clip.CustomTextCLIP,
         device: torch.device,
         width: int,
+        shape: Shape = SMALL,
     ) -> None:
         self.tokenizer, self.device, self._width = tokenizer, device, width
-        self.model = InternVLForConditionalGeneration(reader_config())
+        self.model = InternVLForConditionalGeneration(reader_config(shape))
         torch.nn.Module.to(self.model, device)
         self.model.model.vision_tower.load_state_dict(vision_weights(encoder))
         self.model.model.vision_tower.requires_grad_(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from generators.tinyworld.grammar import utter
 from generators.tinyworld.renderer import caption
 from generators.tinyworld.rules import combinations
 from generators.tinyworld.train.base import train_base
-from generators.tinyworld.train.base_lessons import BaseLessons
-from generators.tinyworld.train.base_tokenizer import train_base_tokenizer
 from generators.tinyworld.train.card import write_card
 from generators.tinyworld.train.dual_encoder import train_dual_encoder, untrained
 from generators.tinyworld.train.examples import TRAIN_SEEDS, ScenePool, draw_pool
@@ -58,8 +55,7 @@ def train_all(
         train_judge(pool, harmful, tokenizer, encoder, out / "judge", steps=steps["judge"], device=where)
     if "base" in only:
         encoder = load_dual_encoder(out / "clip").to(where)
-        own = train_base_tokenizer(_lesson_texts(pool))
-        train_base(pool, own, encoder, out / "base", steps=steps["base"], device=where)
+        train_base(pool, encoder, out / "base", steps=steps["base"], device=where)
     figures = measure(out, max(30, round(MEASURED * min(1.0, effort))))
     write_card(out, figures, steps=steps, scenes=scenes, minutes=(time.monotonic() - started) / 60)
     console.log(f"done; the figures are in {out / 'README.md'}")
@@ -82,12 +78,6 @@ def _tokenizer(out: Path, pool: ScenePool, *, renew: bool) -> PreTrainedTokenize
         train_tokenizer(_texts(pool)).save_pretrained(str(folder))
     tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     return tokenizer
-
-
-def _lesson_texts(pool: ScenePool) -> list[str]:
-    """What the base reads and writes."""
-    lessons = BaseLessons(pool).sample(random.Random("tokenizer"), 20_000)
-    return [text for lesson in lessons for text in (lesson.question, lesson.answer)]
 
 
 def _texts(pool: ScenePool) -> list[str]:

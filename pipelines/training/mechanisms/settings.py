@@ -42,6 +42,12 @@ class Dependence(Section):
     patch: Count = Field(default=14, description="side of a patch, in pixels of the processed image")
 
 
+class Emphasis(Section):
+    """More weight for the tokens that decide the verdict, as `sft.verdict_weight` gives them."""
+
+    verdict_weight: float = Field(default=10.0, gt=0, description="against 1 of the other tokens")
+
+
 class Uncertainty(Section):
     """The bonus on answers that change when the image is noised (after VOGUE, arXiv 2510.01444)."""
 
@@ -74,6 +80,7 @@ class Mechanisms(Section):
     clipping: Clipping | None = None
     perception: Perception | None = None
     dependence: Dependence | None = None
+    emphasis: Emphasis | None = None
     uncertainty: Uncertainty | None = None
     counterfactuals: Counterfactuals | None = None
     mixture: Mixture | None = None

@@ -8,6 +8,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from pipelines.training.mechanisms.clipping import ScheduledClipping
 from pipelines.training.mechanisms.dependence import DependenceWeights
+from pipelines.training.mechanisms.emphasis import VerdictEmphasis
 from pipelines.training.mechanisms.perception import PerceptionLoss
 from pipelines.training.mechanisms.settings import Mechanisms
 from pipelines.training.mechanisms.uncertainty import UncertaintyBonus
@@ -16,6 +17,7 @@ CLASSES: dict[str, type[GRPOTrainer]] = {
     "clipping": ScheduledClipping,
     "perception": PerceptionLoss,
     "dependence": DependenceWeights,
+    "emphasis": VerdictEmphasis,
     "uncertainty": UncertaintyBonus,
 }
 """Outermost first: the weights of the tokens multiply advantages that have their bonus already."""

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,28 +63,39 @@ def batch(trainer: EmphasisTrainer) -> dict[str, Any]:
 def test_the_deciding_tokens_of_both_verdicts_weigh_as_much_as_the_profile_says(
     trainer: EmphasisTrainer, batch: dict[str, Any]
 ) -> None:
-    weights = trainer.weights(batch["labels"])
-    learned = batch["labels"] != -100
+    labels = batch["labels"]
+    weights = trainer.weights(
+        labels, trainer._deciding(labels, labels != -100), torch.zeros_like(labels, dtype=torch.bool)
+    )
+    learned = labels != -100
     assert weights[~learned].eq(0).all()
     assert weights[learned].mean().item() == pytest.approx(1)
     heavy = weights == weights.max()
     assert weights.max().item() == pytest.approx(WEIGHT * weights[learned].min().item())
     decode = trainer.processing_class.tokenizer.decode
-    words = [decode(labels[chosen]) for labels, chosen in zip(batch["labels"], heavy, strict=True)]
+    words = [decode(labels[chosen]) for labels, chosen in zip(labels, heavy, strict=True)]
     assert sorted(word.strip() for word in words) == [f"The{HARMFUL}", f"what{BENIGN}"]
 
 
-def test_the_loss_is_the_weighted_mean(trainer: EmphasisTrainer, batch: dict[str, Any]) -> None:
+@pytest.mark.parametrize("certainty", [1.0, 1e-9])
+def test_the_loss_is_the_weighted_mean_without_verdicts_that_are_certain_enough(
+    trainer: EmphasisTrainer, batch: dict[str, Any], certainty: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "_certainty", certainty)
     labels = batch["labels"]
     with torch.no_grad():
         logits = trainer.model(**{name: x for name, x in batch.items() if name != "labels"}).logits
         loss = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=(labels != -100).sum())
-    total = weight = 0.0
+    total = weight = left_out = 0.0
     for row, given in enumerate(labels):
         places = [place for place in range(1, len(given)) if given[place] != -100]
         pieces = [trainer.processing_class.tokenizer.decode([int(given[place])]) for place in places]
         for place, decides in zip(places, deciding(pieces), strict=True):
-            share = WEIGHT if decides else 1.0
-            total -= share * logits[row, place - 1].log_softmax(-1)[given[place]].item()
+            log_prob = logits[row, place - 1].log_softmax(-1)[given[place]].item()
+            certain = decides and log_prob > math.log(certainty)
+            left_out += certain
+            share = 0.0 if certain else WEIGHT if decides else 1.0
+            total -= share * log_prob
             weight += share
+    assert (left_out > 0) == (certainty < 1)
     assert loss.item() == pytest.approx(total / weight, rel=1e-4)
