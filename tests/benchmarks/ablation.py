@@ -1,9 +1,9 @@
 """Measure what each reward and each mechanism is worth: `python -m tests.benchmarks.ablation --help`, `make ablation`.
 
-For every seed one SFT run, and from it one GRPO run with the profile as it is, one without each reward of the
-profile, and one with each mechanism switched on; all are asked about test and test_ood. The table has the difference
-from the SFT run, mean and standard deviation over the seeds. What is finished is not run again, so it can be stopped
-at any time.
+For every seed one SFT run, and from it one GRPO run with the profile as it is, one without each reward and each
+mechanism of the profile, and one with each other mechanism switched on; all are asked about test and test_ood. The
+table has the difference from the SFT run, mean and standard deviation over the seeds. What is finished is not run
+again, so it can be stopped at any time.
 """
 
 from __future__ import annotations
@@ -54,12 +54,15 @@ class Variant(NamedTuple):
 
 
 def variants(profile: Path) -> Iterator[Variant]:
-    """The profile as it is, then without each of its rewards, then with each mechanism."""
-    yield Variant("all rewards", ())
-    for reward in read_profile(TrainConfig, profile, []).rewards.weights:
+    """The profile as it is, then without each of its rewards and mechanisms, then with each other mechanism."""
+    config = read_profile(TrainConfig, profile, [])
+    yield Variant("as it is", ())
+    for reward in config.rewards.weights:
         yield Variant(f"without {reward}", (f"rewards.weights.{reward}=0",))
-    for mechanism in Mechanisms.model_fields:
-        yield Variant(f"with {mechanism}", NEEDED.get(mechanism, (f"mechanisms.{mechanism}={{}}",)))
+    for name in Mechanisms.model_fields:
+        on = getattr(config.mechanisms, name) is not None
+        switch = (f"mechanisms.{name}=off",) if on else NEEDED.get(name, (f"mechanisms.{name}={{}}",))
+        yield Variant(f"{'without' if on else 'with'} {name}", switch)
 
 
 class Runs(NamedTuple):

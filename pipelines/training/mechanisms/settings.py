@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.config import Count, Fraction
 from schemas.profile import Section
@@ -75,7 +75,7 @@ class Mixture(Section):
 
 
 class Mechanisms(Section):
-    """Which mechanisms are on. All are off by default."""
+    """Which mechanisms are on. All are off by default; `off` as the value switches one of a profile off."""
 
     clipping: Clipping | None = None
     perception: Perception | None = None
@@ -84,3 +84,8 @@ class Mechanisms(Section):
     uncertainty: Uncertainty | None = None
     counterfactuals: Counterfactuals | None = None
     mixture: Mixture | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value == "off" else value

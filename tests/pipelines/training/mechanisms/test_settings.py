@@ -33,6 +33,13 @@ def test_an_override_switches_a_mechanism_on(tmp_path):
     assert found.dependence is not None and found.dependence.tokens == 0.4
 
 
+def test_an_override_switches_a_mechanism_of_the_profile_off(tmp_path):
+    profile = tmp_path / "profile.toml"
+    profile.write_text("[mechanisms.emphasis]\nverdict_weight = 2.0\n")
+    assert read_profile(Profile, profile).mechanisms.emphasis is not None
+    assert read_profile(Profile, profile, ["mechanisms.emphasis=off"]).mechanisms.emphasis is None
+
+
 def test_an_unknown_mechanism_is_refused_by_name(tmp_path):
     profile = tmp_path / "profile.toml"
     profile.write_text("[mechanisms.telepathy]\n")
