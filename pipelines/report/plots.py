@@ -111,7 +111,7 @@ def _histograms(
         grid = figure.subplots(len(shown), 1, sharex=True, squeeze=False)
         for row, (role, (axes,)) in enumerate(zip(shown, grid, strict=True)):
             colour = COLOURS["accent" if role == "emergent" else "rest"]
-            heights, _, _ = axes.hist(by_role[role], bins=40, range=span, color=colour)
+            heights, _, _ = axes.hist(by_role[role], bins=40, range=span, color=colour, histtype="stepfilled")
             axes.set_yticks([])
             axes.set_ylim(0, max(heights) * 1.05)
             axes.set_ylabel(_role_label(role, len(by_role[role])), rotation=0, ha="right", va="center")
