@@ -48,7 +48,7 @@ def lessons(
     taught = datasets.Dataset.from_list(chains)
     groups = fields["contrast_group"] if settings.contrast_batches else [""] * len(kept)
     batch = settings.batch_size * settings.accumulation
-    order = repeated_order(groups, batch, settings.seed, round(len(kept) * settings.epochs))
+    order = repeated_order(groups, batch, settings.seed, max(1, round(len(kept) * settings.epochs)))
     return datasets.concatenate_datasets([kept.select_columns("image"), taught], axis=1).select(order)
 
 

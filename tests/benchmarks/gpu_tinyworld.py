@@ -19,7 +19,7 @@ SETTINGS = {
     "grpo": ("grpo.learning_rate=1e-4",),
 }
 TINY = {
-    "sft": ("sft.epochs=0.1", "sft.batch_size=4", "sft.readings=false"),
+    "sft": ("sft.epochs=1", "sft.batch_size=4", "sft.readings=false"),
     "grpo": (
         "grpo.steps=1",
         "grpo.prompts=2",
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not (arguments.tiny or torch.cuda.is_available()):
         print(
-            "torch finds no GPU here; on one, a base of 26 million parameters would be made, trained and evaluated."
+            "torch finds no GPU here; on one, a base of 28 million parameters would be made, trained and evaluated."
         )
         return 0
     out, dataset = arguments.out, f"--dataset={arguments.dataset}"

@@ -56,7 +56,7 @@ class Shape(NamedTuple):
 
 
 SMALL = Shape(width=160, layers=4, heads=5)
-"""2.6 M parameters with the image tower."""
+"""2.9 million parameters with the image tower."""
 LARGE = Shape(width=576, layers=6, heads=9)
 """Ten times as many, for a GPU."""
 
