@@ -9,7 +9,7 @@ WORKERS ?= 2
 DATASET := datasets_out/tinyworld
 RUNS := datasets_out/validation
 # GRPO has nothing to compare where SFT has taught every answer: each meets half of the contrast sets.
-SFT_HALF := --set sft.share=0.5 --set sft.epochs=12
+SFT_HALF := --set sft.share=0.5
 OTHER_HALF := --set grpo.share=0.5
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
