@@ -66,8 +66,7 @@ class Sft(Optimisation):
     verdict_certainty: Fraction = Field(
         default=1.0,
         gt=0,
-        description="probability above which such a token is left out of the loss, so that verdicts are not learned by "
-        "heart",
+        description="probability above which such a token is left out of the loss, so that GRPO finds doubts",
     )
     concatenation: Fraction = Field(
         default=0.0, description="rows made of two pairs, as a share of the rows (GuardReasoner-VL)"

@@ -1,9 +1,9 @@
 """More weight for the few tokens of a reasoning chain that decide its verdict.
 
 In a chain of a hundred tokens two or three say whether the pair is harmful; all others follow from the picture, the
-text or those. A mean over tokens gives the judgement a fiftieth of the gradient. And once such a token is certain
-enough, more of it teaches the training rows by heart: it is left out until it is less certain again, in the manner of
-flooding (arXiv 2002.08709). What the model never saw it then judges better, and with doubts that GRPO can work on.
+text or those. A mean over tokens gives the judgement a fiftieth of the gradient. Once such a token is certain enough it
+can be left out until it is less certain again, in the manner of flooding (arXiv 2002.08709): verdicts on unseen pairs
+keep the doubts without which all of GRPO's completions agree.
 """
 
 from __future__ import annotations

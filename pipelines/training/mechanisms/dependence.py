@@ -8,7 +8,7 @@ import torch
 
 from pipelines.training.mechanisms.divergence import kl, mean_by_completion
 from pipelines.training.mechanisms.settings import Dependence
-from pipelines.training.mechanisms.views import ViewingTrainer, mask_patches, token_mask
+from pipelines.training.mechanisms.views import ViewingTrainer, mask_patches, token_advantages, token_mask
 
 
 def dependent_tokens(dependence: torch.Tensor, mask: torch.Tensor, share: float) -> torch.Tensor:
@@ -56,9 +56,7 @@ class DependenceWeights(ViewingTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.model.training and batch.get("pixel_values") is not None:
-            advantages = batch["advantages"]
-            advantages = advantages if advantages.ndim == 2 else advantages.unsqueeze(1)
-            batch["advantages"] = advantages * self._weights(batch)
+            batch["advantages"] = token_advantages(batch) * self._weights(batch)
         return batch
 
     def _weights(self, batch: dict[str, Any]) -> torch.Tensor:

@@ -10,7 +10,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from pipelines.training.emphasis import DecidingTokens
 from pipelines.training.mechanisms.settings import Emphasis
-from pipelines.training.mechanisms.views import token_mask
+from pipelines.training.mechanisms.views import token_advantages, token_mask
 from schemas.reasoning import parse
 
 
@@ -48,9 +48,7 @@ class VerdictEmphasis(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.model.training:
-            advantages = batch["advantages"]
-            advantages = advantages if advantages.ndim == 2 else advantages.unsqueeze(1)
-            batch["advantages"] = advantages * self._weights(batch)
+            batch["advantages"] = token_advantages(batch) * self._weights(batch)
         return batch
 
     def _weights(self, batch: dict[str, Any]) -> torch.Tensor:

@@ -75,6 +75,12 @@ class ViewingTrainer(GRPOTrainer):
         self._metrics[mode][name].append(mean.nanmean().item())
 
 
+def token_advantages(batch: Mapping[str, Any]) -> torch.Tensor:
+    """The advantages of a batch as (B, 1), or as (B, T) where tokens have weights already."""
+    advantages: torch.Tensor = batch["advantages"]
+    return advantages if advantages.ndim == 2 else advantages.unsqueeze(1)
+
+
 def token_mask(inputs: Mapping[str, Any]) -> torch.Tensor:
     """The mask, (B, T), of the tokens that the policy wrote itself: no padding, no answers of tools."""
     mask: torch.Tensor = inputs["completion_mask"]

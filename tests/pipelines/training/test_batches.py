@@ -51,3 +51,12 @@ def test_a_share_is_of_whole_contrast_sets_and_of_single_pairs() -> None:
     assert {row for row in range(300) if groups[row] in sets} == {row for row in rows if row < 300}
     assert set(rows) < set(chosen_rows(groups, ids, 0.7))
     assert chosen_rows(groups, ids, 1.0) == list(range(400))
+
+
+def test_a_share_from_the_start_and_one_from_the_end_meet_only_where_they_are_more_than_all() -> None:
+    groups = [f"set {n // 3}" for n in range(300)]
+    ids = [str(n) for n in range(300)]
+    first, last = chosen_rows(groups, ids, 0.5), chosen_rows(groups, ids, 0.5, from_end=True)
+    assert sorted(first + last) == list(range(300))
+    assert set(first) & set(chosen_rows(groups, ids, 0.7, from_end=True))
+    assert chosen_rows(groups, ids, 1.0, from_end=True) == list(range(300))
