@@ -3,16 +3,18 @@
 For every seed one SFT run, and from it one GRPO run with the profile as it is, one without each reward and each
 mechanism of the profile, and one with each other mechanism switched on; all are asked about test and test_ood. The
 table has the difference from the SFT run, mean and standard deviation over the seeds. What is finished is not run
-again, so it can be stopped at any time.
+again, so it can be stopped at any time. With `--jobs` above 1, cores are shared out and each run prints to a log.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -73,42 +75,52 @@ class Runs(NamedTuple):
     model: str
     profile: str
     settings: tuple[str, ...]
+    jobs: int
 
-    def sft(self, seed: int) -> Path:
-        """The run that those of a seed start from; made if it is not there."""
-        return self._train("sft", f"seed{seed}-sft", seed, self.model, ())
+    def sft(self, seed: int) -> dict[str, dict[str, float]]:
+        """What the run measures that those of a seed start from; made if it is not there."""
+        return self._measured(self._train("sft", self._start(seed), seed, self.model, ()))
 
-    def grpo(self, seed: int, variant: Variant) -> Path:
-        """The run of a variant; made if it is not there."""
-        model = str(self.sft(seed))
-        return self._train("grpo", f"seed{seed}-{variant.folder}", seed, model, variant.settings)
+    def grpo(self, seed: int, variant: Variant) -> dict[str, dict[str, float]]:
+        """What the run of a variant measures; made if it is not there, from that of its seed."""
+        run = self.out / f"seed{seed}-{variant.folder}"
+        return self._measured(self._train("grpo", run, seed, str(self._start(seed)), variant.settings))
 
-    def measured(self, run: Path) -> dict[str, dict[str, float]]:
+    def _start(self, seed: int) -> Path:
+        return self.out / f"seed{seed}-sft"
+
+    def _measured(self, run: Path) -> dict[str, dict[str, float]]:
         """Part to measure to value, of a run; asked if it was not yet."""
         out = run / "evaluation"
         if not (out / "metrics.json").is_file():
-            self._call(
-                *("pipelines.evaluate", f"--dataset={self.dataset}", f"--run={run}", f"--out={out}"),
-                "--no-ablations",
-            )
+            line = (f"--dataset={self.dataset}", f"--run={run}", f"--out={out}", "--no-ablations")
+            self._call(run.name, "pipelines.evaluate", *line)
         parts = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["parts"]
         return {
             part: {name: parts[part]["models"][run.name]["measures"][name]["value"] for name in names}
             for part, names in MEASURED.items()
         }
 
-    def _train(self, kind: str, name: str, seed: int, model: str, settings: Sequence[str]) -> Path:
-        run = self.out / name
+    def _train(self, kind: str, run: Path, seed: int, model: str, settings: Sequence[str]) -> Path:
         if not (run / "run.json").is_file():
             overrides = (*self.settings, *settings, f"{kind}.seed={seed}")
             self._call(
+                run.name,
                 *("pipelines.train", kind, f"--dataset={self.dataset}", f"--model={model}", f"--out={run}"),
                 *(f"--profile={self.profile}", *(f"--set={one}" for one in overrides)),
             )
         return run
 
-    def _call(self, *line: str) -> None:
-        subprocess.run([sys.executable, "-m", *line], cwd=ROOT, check=True)
+    def _call(self, name: str, *line: str) -> None:
+        command = [sys.executable, "-m", *line]
+        if self.jobs == 1:
+            subprocess.run(command, cwd=ROOT, check=True)
+            return
+        threads = str(max(1, (os.cpu_count() or 1) // self.jobs))
+        self.out.mkdir(parents=True, exist_ok=True)
+        with (self.out / f"{name}.log").open("ab") as log:
+            environment = os.environ | {"OMP_NUM_THREADS": threads}
+            subprocess.run(command, cwd=ROOT, check=True, stdout=log, stderr=log, env=environment)
 
 
 def table(differences: dict[str, list[dict[str, dict[str, float]]]], seeds: Sequence[int]) -> Table:
@@ -133,23 +145,37 @@ def main() -> int:
     add("--out", type=Path, default=Path("datasets_out/ablation"), help="default: %(default)s")
     add("--seeds", type=int, default=3, help="how many, at least 2 (default: %(default)s)")
     add("--only", action="append", default=[], metavar="VARIANT", help="by its name, such as 'with clipping'")
+    add("--jobs", type=int, default=1, help="runs at a time (default: %(default)s)")
     add("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for all runs")
     arguments = parser.parse_args()
     if arguments.seeds < 2:
         parser.error("--seeds is 2 or more: the table has a standard deviation")
-    runs = Runs(arguments.out, arguments.dataset, arguments.model, arguments.profile, tuple(arguments.set))
+    if arguments.jobs < 1:
+        parser.error("--jobs is 1 or more")
+    out = arguments.out.resolve()
+    runs = Runs(
+        out,
+        arguments.dataset.resolve(),
+        arguments.model,
+        arguments.profile,
+        tuple(arguments.set),
+        arguments.jobs,
+    )
     known = list(variants(PROFILES / "training" / f"{arguments.profile}.toml"))
     unknown = set(arguments.only) - {one.name for one in known}
     if unknown:
         parser.error(f"unknown {', '.join(unknown)}; known: {', '.join(one.name for one in known)}")
     chosen = [one for one in known if not arguments.only or one.name in arguments.only]
     seeds = range(arguments.seeds)
-    found: dict[str, list[dict[str, dict[str, float]]]] = {one.name: [] for one in chosen}
-    for seed in seeds:
-        base = runs.measured(runs.sft(seed))
-        for one in chosen:
-            found[one.name].append(_rise(runs.measured(runs.grpo(seed, one)), base))
-    Console(width=200).print(table(found, seeds))
+    console = Console(width=200)
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        bases = list(pool.map(runs.sft, seeds))
+        asked = [(seed, one) for seed in seeds for one in chosen]
+        found: dict[str, list[dict[str, dict[str, float]]]] = {one.name: [] for one in chosen}
+        for (seed, one), measured in zip(asked, pool.map(runs.grpo, *zip(*asked, strict=True)), strict=True):
+            console.print(f"seed {seed}, {one.name}: {len(found[one.name]) + 1} of {len(seeds)}")
+            found[one.name].append(_rise(measured, bases[seed]))
+    console.print(table(found, seeds))
     return 0
 
 
