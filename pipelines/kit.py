@@ -22,6 +22,7 @@ from pipelines.models.served_judge import ServedJudge, ServedRationaliser
 from pipelines.models.zero_shot import Concepts, ZeroShotScreener
 from pipelines.progress import Tally
 from pipelines.stages.hashlist import HashList
+from pipelines.stages.layout import check_fonts
 from pipelines.stages.screen import Member
 from pipelines.storage.workspace import Workspace
 from schemas.config import BUILTIN, BuildConfig, Model, Screen
@@ -89,7 +90,9 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         ClosedHazardError: A scenario asks for a closed hazard.
         ModelMissingError: A model's folder is not there.
         PolicyError: The judge's policy cannot be used.
+        ValueError: A font file cannot be used.
     """
+    check_fonts(config.compose.fonts)
     threads = max(1, (os.cpu_count() or 1) // engine.workers)
     clip = _threaded(config.embed.model, threads)
     judge = make_judge(config, workspace, threads)
@@ -159,8 +162,25 @@ def _judging_member(screen: Screen, judge: Judge | ServedJudge) -> Member:
     return Member("judge", judge, screen.judge_threshold, judge.scaling, asked=True)
 
 
-def notices(config: BuildConfig) -> list[str]:
-    """What a reader of the dataset must know first."""
+def notices(config: BuildConfig, boxes: int = 0) -> list[str]:
+    """What a reader of the dataset must know first.
+
+    Args:
+        config: Of the build.
+        boxes: How many composed pictures have a character that no font has.
+    """
+    return [*_notices_of_models(config), *([_notice_of_boxes(boxes)] if boxes else [])]
+
+
+def _notice_of_boxes(boxes: int) -> str:
+    some = "1 composed picture has" if boxes == 1 else f"{boxes:,} composed pictures have"
+    return (
+        f"{some} a box where no font has the character. Name a font file that has it, "
+        """such as --set 'compose.fonts=["NotoSansCJK-Regular.ttc"]', and build again."""
+    )
+
+
+def _notices_of_models(config: BuildConfig) -> list[str]:
     models = (
         config.embed.model,
         config.screen.image_classifier,

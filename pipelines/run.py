@@ -23,6 +23,7 @@ from pipelines.progress import ProgressDisplay
 from pipelines.release import Facts, write_description
 from pipelines.report import write_report
 from pipelines.scoring import score
+from pipelines.stages.compose import BOXES
 from pipelines.storage.manifest import (
     Ledger,
     ReconciliationError,
@@ -98,7 +99,7 @@ def _run_build(ready: Ready) -> int:
         ledgers=ledgers,
         models=kit.fingerprints(),
         results={
-            "notices": notices(config),
+            "notices": notices(config, counts.get("compose", {}).get(BOXES, 0)),
             "scores": score(config, kit),
             "retrieval": measured_recall(Path(kit.run_dir)),
         },

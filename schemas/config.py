@@ -311,6 +311,10 @@ class Compose(Section):
 
     style: Literal["mixed", "meme", "post", "caption"] = "mixed"
     width: int = Field(default=384, ge=128, le=2048)
+    fonts: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    ] = Field(default=(), description="font files (ttf, otf, ttc) for texts that DejaVu Sans cannot draw")
 
 
 class Write(Section):

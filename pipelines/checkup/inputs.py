@@ -35,7 +35,9 @@ def examine_inputs(config: BuildConfig, say: Callable[[str], None]) -> list[Find
         checks.append(("screen.hash_list", config.screen.hash_list, lambda: _hashes(config.screen.hash_list)))
     if config.screen.concepts:
         checks.append(("screen.concepts", config.screen.concepts, lambda: _concepts(config.screen.concepts)))
-    checks.append(("compose", "fonts", _fonts))
+    checks.append(
+        ("compose.fonts", ", ".join(config.compose.fonts) or "DejaVu Sans", partial(_fonts, config))
+    )
     findings = []
     for key, name, check in checks:
         say(f"{key} {name}")
@@ -76,12 +78,13 @@ def _concepts(path: str) -> str:
     return f"{len(concepts.harmful)} harmful and {len(concepts.benign)} benign concepts"
 
 
-def _fonts() -> str:
+def _fonts(config: BuildConfig) -> str:
     """Draw a word in every style, as the build would."""
     from PIL import Image
 
-    from pipelines.stages.layout import STYLES, lay_out
+    from pipelines.stages.layout import STYLES, check_fonts, lay_out
 
+    check_fonts(config.compose.fonts)
     for style in STYLES:
         lay_out(Image.new("RGB", (64, 64)), "A word", style, 128)
     return f"drawn in {len(STYLES)} styles"

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
@@ -19,7 +20,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from PIL import Image, features
 from PIL import __version__ as pillow_version
 
-from pipelines.stages.layout import STYLES, VERSION, Style, lay_out
+from pipelines.stages.layout import STYLES, VERSION, Style, has_boxes, lay_out
 from schemas.config import Compose as ComposeConfig
 from schemas.records import Failed, Pair
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 QUALITY = 90
 FLUSH = 256
 """Pairs drawn between two writes to the cache."""
+BOXES = "with boxes"
+"""The count of pictures with a character that no font has."""
 
 
 def style_of(pair: Pair, config: ComposeConfig) -> Style:
@@ -44,9 +47,11 @@ def style_of(pair: Pair, config: ComposeConfig) -> Style:
 
 
 def fingerprint(config: ComposeConfig) -> str:
-    """What beside pair and style decides the bytes of a picture: width, layout, libraries (sha256, hex)."""
+    """What beside pair and style decides the bytes of a picture: width, layout, fonts, libraries (sha256, hex)."""
     versions = {"layout": VERSION, "pillow": pillow_version, "raqm": features.version("raqm")}
-    parts = {"stage": "compose", "width": config.width, "quality": QUALITY, **versions}
+    parts: dict[str, Any] = {"stage": "compose", "width": config.width, "quality": QUALITY, **versions}
+    if config.fonts:
+        parts["fonts"] = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in config.fonts]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -55,14 +60,14 @@ def key_of(pair: Pair, config: ComposeConfig) -> str:
     return f"{pair.judgement.candidate.id}:{style_of(pair, config)}"
 
 
-def draw(image: bytes, text: str, style: Style, width: int) -> bytes:
-    """The composed picture as a JPEG without metadata.
+def draw(image: bytes, text: str, style: Style, width: int, fonts: Sequence[str] = ()) -> bytes:
+    """The composed picture as a JPEG without metadata; see `lay_out`.
 
     Raises:
         OSError: The bytes are no image that can be decoded.
     """
     with Image.open(io.BytesIO(image)) as opened:
-        picture = lay_out(opened, text, style, width)
+        picture = lay_out(opened, text, style, width, fonts)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     return buffer.getvalue()
@@ -118,8 +123,8 @@ class _Draw(beam.DoFn):
         candidate = pair.judgement.candidate
         try:
             image = self._blobs.get(candidate.image_id)
-            style = style_of(pair, self._config)
-            return self._blobs.put(draw(image, candidate.text, style, self._config.width))
+            style, width, fonts = style_of(pair, self._config), self._config.width, self._config.fonts
+            return self._blobs.put(draw(image, candidate.text, style, width, fonts))
         except (KeyError, OSError, ValueError, Image.DecompressionBombError) as error:
             return error
 
@@ -135,6 +140,8 @@ class _Draw(beam.DoFn):
                 "failed", Failed("candidate", candidate.id, candidate.id, "compose", name, detail)
             )
         self._tally.count("kept")
+        if has_boxes(pair.judgement.candidate.text, self._config.fonts):
+            self._tally.count(BOXES)
         return pair._replace(composed_id=drawn or known[key_of(pair, self._config)])
 
 
@@ -142,10 +149,10 @@ class Compose(beam.PTransform[PCollection[Pair], tuple[PCollection[Pair], PColle
     """PCollection of pairs -> (pairs with `composed_id`, failed).
 
     Args:
-        config: Style and width.
+        config: Style, width and fonts.
         workspace: Where the images are read, and the pictures and the cache are kept.
         threads: Pictures drawn at once.
-        tally: Counts `in`, `kept`, `failed`, and of the pictures `cached` and `inferred` (drawn).
+        tally: Counts `in`, `kept`, `failed`, of the pictures `cached` and `inferred` (drawn), and those `with boxes`.
     """
 
     def __init__(

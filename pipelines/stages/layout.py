@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 Style = Literal["meme", "post", "caption"]
 STYLES: tuple[Style, ...] = ("meme", "post", "caption")
-VERSION = 1
+VERSION = 2
 """Raise it when the same input would be drawn differently."""
 _BOX = "\u25a1"
 _JOINERS = "\u200c\u200d"
@@ -21,7 +21,7 @@ _SKIN_TONES = range(0x1F3FB, 0x1F400)
 
 
 class Face(NamedTuple):
-    """One way to draw a text: a font file of matplotlib's, at a size in pixels, shaped by Raqm or plainly."""
+    """One way to draw a text: a font file at a size in pixels, shaped by Raqm or plainly."""
 
     file: str
     size: int
@@ -56,25 +56,42 @@ def min_size(width: int) -> int:
     return max(12, round(width * 14 / 384))
 
 
-@lru_cache(maxsize=4)
-def _font_path(file: str) -> Path:
+def check_fonts(files: Sequence[str]) -> None:
+    """Open every font file as drawing would.
+
+    Raises:
+        ValueError: One is not there, or no font.
+    """
+    from fontTools.ttLib import TTLibError  # type: ignore[import-untyped]
+
+    for file in files:
+        try:
+            ImageFont.truetype(file, 12)
+            _glyphs(file)
+        except (OSError, TTLibError) as error:
+            raise ValueError(f"compose.fonts: {file} is not there, or no font file: {error}") from error
+
+
+def usual_font(bold: bool) -> str:
+    """The path of DejaVu Sans, which matplotlib brings along."""
     import matplotlib
 
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _glyphs(file: str) -> frozenset[int]:
-    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+    from fontTools.ttLib import TTFont
 
-    with TTFont(_font_path(file), lazy=True) as font:
-        return frozenset(font.getBestCmap())
+    with TTFont(file, lazy=True, fontNumber=0) as font:
+        return frozenset(font.getBestCmap() or ())
 
 
 @lru_cache(maxsize=256)
 def _font(face: Face) -> ImageFont.FreeTypeFont:
     engine = ImageFont.Layout.RAQM if face.shaped else ImageFont.Layout.BASIC
-    return ImageFont.truetype(_font_path(face.file), face.size, layout_engine=engine)
+    return ImageFont.truetype(face.file, face.size, layout_engine=engine)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -82,14 +99,25 @@ def _width(face: Face, word: str) -> float:
     return _font(face).getlength(word, direction=face.direction)
 
 
-def choose_face(text: str, bold: bool) -> Face:
-    """The face, still without a size, that can draw the most of a text's characters."""
-    files = ["DejaVuSans-Bold.ttf", "DejaVuSans.ttf"] if bold else ["DejaVuSans.ttf"]
-    file = min(files, key=lambda file: sum(ord(char) not in _glyphs(file) for char in set(text)))
+def choose_face(text: str, bold: bool, fonts: Sequence[str] = ()) -> Face:
+    """The face, still without a size, that can draw the most of a text's characters; of equals the first.
+
+    Args:
+        text: What is to be drawn.
+        bold: Whether bold is preferred; only the usual font has it.
+        fonts: Paths of font files to try after the usual one.
+    """
+    files = [*([usual_font(True)] if bold else []), usual_font(False), *fonts]
+    file = min(files, key=lambda file: drawable(text, file).count(_BOX))
     shaped = bool(features.check("raqm")) and any(_needs_shaping(char) for char in text)
     strong = (unicodedata.bidirectional(char) for char in text)
     first = next((kind for kind in strong if kind in ("L", "R", "AL")), "L")
     return Face(file, 0, shaped, first != "L")
+
+
+def has_boxes(text: str, fonts: Sequence[str] = ()) -> bool:
+    """Whether a text has a character that will be a box, since the font that has the most lacks it."""
+    return _BOX in drawable(text.replace(_BOX, ""), choose_face(text, False, fonts).file)
 
 
 def _needs_shaping(char: str) -> bool:
@@ -153,10 +181,18 @@ def _pieces(word: str, face: Face, width: int) -> Iterator[str]:
     yield piece
 
 
-def fit(text: str, width: int, height: int, sizes: tuple[int, int], *, bold: bool) -> Block:
+def fit(
+    text: str,
+    width: int,
+    height: int,
+    sizes: tuple[int, int],
+    *,
+    bold: bool,
+    fonts: Sequence[str] = (),
+) -> Block:
     """The text at the largest size, of (from, down to), that fits; at the smallest it may be higher."""
     smallest = sizes[1]
-    face = choose_face(text, bold)
+    face = choose_face(text, bold, fonts)
     text = drawable(text, face.file).strip() or _BOX
     size = max(sizes)
     while True:
@@ -208,11 +244,11 @@ def scaled(image: Image.Image, width: int) -> Image.Image:
     return canvas
 
 
-def meme(image: Image.Image, text: str, width: int) -> Image.Image:
+def meme(image: Image.Image, text: str, width: int, fonts: Sequence[str] = ()) -> Image.Image:
     """White text outlined in black over the top and bottom of the image; black bands take the rest."""
     picture, margin = scaled(image, width), width // 32
     room = picture.height * 2 // 5
-    block = fit(text, width - 2 * margin, room, (width // 11, min_size(width)), bold=True)
+    block = fit(text, width - 2 * margin, room, (width // 11, min_size(width)), bold=True, fonts=fonts)
     half = (len(block.lines) + 1) // 2
     top, bottom = (block._replace(lines=lines) for lines in (block.lines[:half], block.lines[half:]))
     above, below = (max(0, part.height + margin - room // 2 - block.line_height) for part in (top, bottom))
@@ -231,21 +267,21 @@ def meme(image: Image.Image, text: str, width: int) -> Image.Image:
     return canvas
 
 
-def caption(image: Image.Image, text: str, width: int) -> Image.Image:
+def caption(image: Image.Image, text: str, width: int, fonts: Sequence[str] = ()) -> Image.Image:
     """Black text on a white band under the image."""
     picture, margin = scaled(image, width), width // 24
-    block = fit(text, width - 2 * margin, width // 3, (width // 16, min_size(width)), bold=False)
+    block = fit(text, width - 2 * margin, width // 3, (width // 16, min_size(width)), bold=False, fonts=fonts)
     canvas = Image.new("RGB", (width, picture.height + block.height + 2 * margin), "white")
     canvas.paste(picture, (0, 0))
     _draw(ImageDraw.Draw(canvas), block, (margin, picture.height + margin, width - margin), "black", "center")
     return canvas
 
 
-def post(image: Image.Image, text: str, width: int) -> Image.Image:
+def post(image: Image.Image, text: str, width: int, fonts: Sequence[str] = ()) -> Image.Image:
     """A card like a post: a nameless author, the text, the image under it, three grey buttons."""
     margin = width // 24
     picture = scaled(image, width - 2 * margin)
-    block = fit(text, width - 2 * margin, width // 3, (width // 18, min_size(width)), bold=False)
+    block = fit(text, width - 2 * margin, width // 3, (width // 18, min_size(width)), bold=False, fonts=fonts)
     head, foot = width // 8 + margin, width // 14
     size = (width, head + block.height + 2 * margin + picture.height + foot + margin)
     canvas = Image.new("RGB", size, "white")
@@ -277,6 +313,16 @@ def _buttons(draw: ImageDraw.ImageDraw, width: int, middle: int, side: int) -> N
 _DRAWERS = {"meme": meme, "post": post, "caption": caption}
 
 
-def lay_out(image: Image.Image, text: str, style: Style, width: int) -> Image.Image:
-    """One picture, `width` pixels wide, with the image and the whole text; equal inputs, equal pixels."""
-    return _DRAWERS[style](image, text, width)
+def lay_out(
+    image: Image.Image, text: str, style: Style, width: int, fonts: Sequence[str] = ()
+) -> Image.Image:
+    """One picture, `width` pixels wide, with the image and the whole text; equal inputs, equal pixels.
+
+    Args:
+        image: In any mode and of any size.
+        text: In any script; a character that no font has becomes a box.
+        style: What goes where.
+        width: In pixels.
+        fonts: Paths of font files for texts that DejaVu Sans cannot draw.
+    """
+    return _DRAWERS[style](image, text, width, fonts)

@@ -30,6 +30,7 @@ REFUSED = {
     "unknown flag": (["--imagse=photos"], "--imagse=photos"),
     "impossible value of Beam's": (["--type_check_strictness=SOME"], "type_check_strictness"),
     "missing folder": (["--images", "no/such/folder"], "no/such/folder"),
+    "missing font": (["--set", "compose.fonts=no/such.ttf"], "no/such.ttf"),
     "missing model": (["--set", "judge.model.path=./no/such"], "no/such"),
     "Dask": (["--runner=DaskRunner"], "DaskRunner"),
     "threads": (["--direct_running_mode=multi_threading"], "multi_threading"),

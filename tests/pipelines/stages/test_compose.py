@@ -16,6 +16,7 @@ from pipelines.stages.layout import STYLES
 from pipelines.storage.workspace import Workspace
 from schemas.config import Compose as ComposeConfig
 from schemas.records import ROLES, Candidate, Judgement, Pair
+from tests.fonts import make_font
 
 CONFIG = ComposeConfig(width=128)
 
@@ -36,10 +37,12 @@ def _store(path: str, found: list[object]) -> None:
     Path(path).write_text(json.dumps(sorted(found)))  # type: ignore[type-var]
 
 
-def _compose(pairs: list[Pair], folder: Path) -> tuple[list[list[str]], list[list[str]], dict[str, int]]:
+def _compose(
+    pairs: list[Pair], folder: Path, config: ComposeConfig = CONFIG
+) -> tuple[list[list[str]], list[list[str]], dict[str, int]]:
     workspace = Workspace(str(folder / "work"))
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    composed, failed = pipeline | beam.Create(pairs) | Compose(CONFIG, workspace, Tally("", "compose"))
+    composed, failed = pipeline | beam.Create(pairs) | Compose(config, workspace, Tally("", "compose"))
     ids = composed | beam.Map(lambda pair: (pair.judgement.candidate.text, pair.composed_id))
     assert_that(ids, partial(_store, str(folder / "composed")), "composed")
     assert_that(failed, partial(_store, str(folder / "failed")), "failed")
@@ -66,6 +69,18 @@ def test_a_second_run_draws_nothing_and_gives_the_same_pictures(tmp_path: Path) 
     assert first == second
     assert (drawn["inferred"], drawn.get("cached", 0)) == (300, 0)
     assert (looked_up.get("inferred", 0), looked_up["cached"]) == (0, 300)
+
+
+def test_pictures_with_a_box_are_counted_and_a_font_that_has_the_character_draws_them(tmp_path: Path) -> None:
+    image = Workspace(str(tmp_path / "work")).blobs().put(_jpeg())
+    pairs = [_pair(image, "hello"), _pair(image, "看")]
+    boxes, _, counts = _compose(pairs, tmp_path)
+    again, _, counts_again = _compose(pairs, tmp_path)
+    font = make_font(tmp_path / "han.ttf", "看")
+    drawn, _, counts_with = _compose(pairs, tmp_path, CONFIG.model_copy(update={"fonts": (font,)}))
+    assert (boxes, counts["with boxes"], counts_again["with boxes"]) == (again, 1, 1)
+    assert counts_with.get("with boxes", 0) == 0
+    assert [one == other for one, other in zip(boxes, drawn, strict=True)] == [True, False]
 
 
 def test_a_missing_or_broken_image_fails_its_pair_alone(tmp_path: Path) -> None:
@@ -105,3 +120,13 @@ def test_the_width_is_part_of_the_fingerprint() -> None:
         != fingerprint(ComposeConfig(width=384))
         == fingerprint(ComposeConfig(style="meme"))
     )
+
+
+def test_the_bytes_of_the_fonts_are_part_of_the_fingerprint_and_their_names_are_not(tmp_path: Path) -> None:
+    first, copy, other = (tmp_path / name for name in ("a.ttf", "b.ttf", "c.ttf"))
+    make_font(first, "看")
+    make_font(other, "这")
+    copy.write_bytes(first.read_bytes())
+    one, two, three = (fingerprint(ComposeConfig(fonts=(str(font),))) for font in (first, copy, other))
+    assert one == two != three
+    assert fingerprint(ComposeConfig()) not in (one, three)

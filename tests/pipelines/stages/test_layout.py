@@ -1,11 +1,27 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from pipelines.stages.layout import STYLES, Style, choose_face, drawable, fit, lay_out, min_size, scaled, wrap
+from pipelines.stages.layout import (
+    STYLES,
+    Style,
+    check_fonts,
+    choose_face,
+    drawable,
+    fit,
+    has_boxes,
+    lay_out,
+    min_size,
+    scaled,
+    usual_font,
+    wrap,
+)
+from tests.fonts import make_font
 
-BOLD, BOOK = "DejaVuSans-Bold.ttf", "DejaVuSans.ttf"
+BOLD, BOOK = usual_font(True), usual_font(False)
 
 
 def _letters(text: str) -> str:
@@ -52,10 +68,8 @@ def test_the_whole_text_is_in_lines_that_fit_at_a_legible_size(text: str, width:
 def test_no_line_is_wider_than_the_room(text: str, width: int) -> None:
     from PIL import ImageFont
 
-    from pipelines.stages import layout
-
     face = choose_face(text, bold=False)._replace(size=16)
-    font = ImageFont.truetype(layout._font_path(face.file), 16, layout_engine=ImageFont.Layout.BASIC)
+    font = ImageFont.truetype(face.file, 16, layout_engine=ImageFont.Layout.BASIC)
     assert all(font.getlength(line) <= width + 1 for line in wrap(text, face, width))
 
 
@@ -66,6 +80,31 @@ def test_a_thousand_characters_make_the_picture_higher_instead_of_smaller_text()
 
 def test_missing_glyphs_become_boxes_and_invisible_characters_nothing() -> None:
     assert drawable("a看\u200bb\U0001f3fd\x00", BOOK) == "a□b"
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_text_that_the_usual_font_lacks_is_drawn_with_the_one_that_has_it(
+    style: Style, tmp_path: Path
+) -> None:
+    fonts = [make_font(tmp_path / "latin.ttf", "abc"), make_font(tmp_path / "han.ttf", "看这 ")]
+    assert has_boxes("看 看 这", fonts[:1]) and not has_boxes("看 看 这", fonts)
+    assert choose_face("看 看 这", style == "meme", fonts).file == fonts[1]
+    assert choose_face("abc", style == "meme", fonts).file == usual_font(style == "meme")
+    boxes, drawn = (lay_out(_picture(), "看 看 这", style, 200, some) for some in (fonts[:1], fonts))
+    assert boxes.tobytes() != drawn.tobytes()
+
+
+def test_a_box_that_the_text_has_itself_is_no_missing_glyph() -> None:
+    assert not has_boxes("tick one \u25a1")
+    assert has_boxes("tick one \u25a1 看")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no font"])
+def test_what_is_no_font_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "x.ttf").write_bytes(content)
+    with pytest.raises(ValueError, match=r"compose\.fonts: .*x\.ttf"):
+        check_fonts([str(tmp_path / "x.ttf")])
 
 
 def test_emoji_that_the_font_has_are_kept() -> None:
