@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 
 
-def contrast_order(groups: Sequence[str], batch: int, seed: int) -> list[int]:
+def contrast_order(groups: Sequence[str], batch: int, seed: int, before: int = 0) -> list[int]:
     """An order of all rows in which, cut into batches, contrast sets stay whole as far as they fit.
 
     Sets and single rows are shuffled together; a set that the present batch has no room for waits while smaller
@@ -17,12 +17,13 @@ def contrast_order(groups: Sequence[str], batch: int, seed: int) -> list[int]:
         groups: The contrast group of every row; empty for a row that is in none.
         batch: Rows of one batch.
         seed: Decides the shuffle.
+        before: Rows that came before, and so may have begun the first batch.
     """
     waiting = _units(groups)
     random.Random(f"order {seed}").shuffle(waiting)
     order: list[int] = []
     while waiting:
-        room = batch - len(order) % batch
+        room = batch - (before + len(order)) % batch
         soon = waiting[: 4 * batch]
         order += waiting.pop(next((n for n, rows in enumerate(soon) if len(rows) <= room), 0))
     return order
@@ -40,7 +41,7 @@ def repeated_order(groups: Sequence[str], batch: int, seed: int, rows: int) -> l
     """`contrast_order` over and over, another shuffle each time, until at least `rows` rows are there."""
     order: list[int] = []
     while len(order) < rows:
-        order += contrast_order(groups, batch, seed + len(order))
+        order += contrast_order(groups, batch, seed + len(order), len(order))
     return order[:rows]
 
 

@@ -168,13 +168,18 @@ def main() -> int:
     chosen = [one for one in known if not arguments.only or one.name in arguments.only]
     seeds = range(arguments.seeds)
     console = Console(width=200)
+    found: dict[str, list[dict[str, dict[str, float]]]] = {one.name: [] for one in chosen}
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        bases = list(pool.map(runs.sft, seeds))
+        bases = [pool.submit(runs.sft, seed) for seed in seeds]
+
+        def rise(seed: int, variant: Variant) -> dict[str, dict[str, float]]:
+            base = bases[seed].result()
+            return _rise(runs.grpo(seed, variant), base)
+
         asked = [(seed, one) for seed in seeds for one in chosen]
-        found: dict[str, list[dict[str, dict[str, float]]]] = {one.name: [] for one in chosen}
-        for (seed, one), measured in zip(asked, pool.map(runs.grpo, *zip(*asked, strict=True)), strict=True):
-            console.print(f"seed {seed}, {one.name}: {len(found[one.name]) + 1} of {len(seeds)}")
-            found[one.name].append(_rise(measured, bases[seed]))
+        for (seed, one), found_rise in zip(asked, pool.map(rise, *zip(*asked, strict=True)), strict=True):
+            console.print(f"seed {seed}, {one.name}: done")
+            found[one.name].append(found_rise)
     console.print(table(found, seeds))
     return 0
 

@@ -23,6 +23,16 @@ def test_sets_of_three_are_whole_where_single_rows_fill_the_batches() -> None:
     assert len(cut) <= 1
 
 
+def test_sets_stay_whole_in_every_pass_also_where_a_pass_ends_within_a_batch() -> None:
+    groups = [f"set {n // 3}" for n in range(93)]
+    order = repeated_order(groups, 12, 0, 5 * len(groups))
+    places: dict[tuple[int, str], set[int]] = {}
+    for place, row in enumerate(order):
+        places.setdefault((place // len(groups), groups[row]), set()).add(place // 12)
+    assert len(places) == 5 * 31
+    assert all(len(batches) == 1 for batches in places.values())
+
+
 def test_single_rows_are_not_left_to_the_end() -> None:
     order = contrast_order([f"set {n // 3}" for n in range(300)] + [""] * 100, 32, 0)
     singles = [place for place, row in enumerate(order) if row >= 300]
