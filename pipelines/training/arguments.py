@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.training.configuration import Optimisation, Policy
+from pipelines.training.configuration import Lora, Optimisation, Policy
+from pipelines.training.policy import TOWERS, has_adapters
 from pipelines.training.run_folder import RunFolder
 
 
@@ -17,7 +18,7 @@ def common_arguments(settings: Optimisation, policy: Policy, run: RunFolder) -> 
     return {
         "output_dir": str(run.checkpoints),
         "learning_rate": settings.learning_rate,
-        "lr_scheduler_type": settings.schedule,
+        "lr_scheduler_type": _scheduler(settings),
         "warmup_steps": settings.warmup,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
@@ -36,17 +37,40 @@ def common_arguments(settings: Optimisation, policy: Policy, run: RunFolder) -> 
     }
 
 
-def adapter_of(policy: Policy) -> Any:
-    """peft's configuration of the adapters; None where all weights are trained."""
-    if not policy.lora.rank:
+def _scheduler(settings: Optimisation) -> str:
+    """As transformers calls it; its `constant` knows no warm-up."""
+    warms_up = settings.schedule == "constant" and settings.warmup > 0
+    return "constant_with_warmup" if warms_up else settings.schedule
+
+
+def adapter_of(policy: Policy, model: Any) -> Any:
+    """peft's configuration of new adapters; None where all weights are trained, or the model has adapters already.
+
+    Raises:
+        ValueError: The model's adapters are of another size than the profile asks for.
+    """
+    lora = policy.lora
+    if not lora.rank:
+        return None
+    if has_adapters(model):
+        _require_size(lora, model.peft_config["default"])
         return None
     from peft import LoraConfig
 
-    lora = policy.lora
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.target,
+        exclude_modules=rf"(.*\.)?({'|'.join(TOWERS)})\..*" if policy.freeze_vision else None,
         task_type="CAUSAL_LM",
     )
+
+
+def _require_size(lora: Lora, adapter: Any) -> None:
+    if (adapter.r, adapter.lora_alpha) != (lora.rank, lora.alpha):
+        raise ValueError(
+            f"the model has adapters of rank {adapter.r} and alpha {adapter.lora_alpha}, which training goes on with: "
+            f"set policy.lora.rank={adapter.r} and policy.lora.alpha={adapter.lora_alpha}, or policy.lora.rank=0 to "
+            "merge them and train all weights"
+        )

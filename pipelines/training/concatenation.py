@@ -29,6 +29,8 @@ def joined_rows(examples: datasets.Dataset, count: int, seed: int) -> datasets.D
     """
     fields = list(examples.remove_columns("image"))
     pairs = joinable(fields, count, seed)
+    if not pairs:
+        return examples.select([])
     rows = [
         {"image": side_by_side(examples[a]["image"], examples[b]["image"])} | join(fields[a], fields[b])
         for a, b in pairs
@@ -44,9 +46,14 @@ def joinable(fields: Sequence[Row], count: int, seed: int) -> list[tuple[int, in
     rng = random.Random(f"concatenation {seed}")
     harmful = [n for n, row in enumerate(fields) if row["verdict"] == HARMFUL]
     rng.shuffle(harmful)
-    others = range(len(fields))
-    with_harm = [_either_way(n, rng.choice([m for m in others if m != n]), rng) for n in harmful]
+    with_harm = [_either_way(n, _another(n, len(fields), rng), rng) for n in harmful if len(fields) > 1]
     return [pair for both in zip(with_harm, _benign(fields, rng), strict=False) for pair in both][:count]
+
+
+def _another(n: int, rows: int, rng: random.Random) -> int:
+    """One of the other rows."""
+    drawn = rng.randrange(rows - 1)
+    return drawn + (drawn >= n)
 
 
 def _benign(fields: Sequence[Row], rng: random.Random) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.training.mechanisms.settings import Mechanisms
-from schemas.config import Count, Device, DType, Fraction
+from schemas.config import Count, Device, DType, Endpoint, Fraction, Model
 from schemas.profile import Section
 
 
@@ -101,7 +101,12 @@ class Grpo(Optimisation):
         gt=0,
         description="share of the tokens that is learned from, those of the highest entropy (arXiv 2506.01939)",
     )
-    epsilon: float = Field(default=0.2, gt=0, lt=1)
+    epsilon: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="clip range; it acts where `iterations` is above 1, and so does the next",
+    )
     epsilon_high: float | None = Field(default=None, gt=0)
     beta: float = Field(
         default=0.0, ge=0, description="weight of the divergence from the base; 0 holds no copy of it"
@@ -127,6 +132,25 @@ class Grpo(Optimisation):
         return self
 
 
+class Sight(Section):
+    """What looks at pictures that tinyworld did not draw, and writes their scene graphs; one of the two, or none."""
+
+    model: Model | None = Field(default=None, description="a vision-language model in this process")
+    endpoint: Endpoint | None = Field(default=None, description="one behind an OpenAI-compatible server")
+    attempts: Count = Field(default=3, description="tries at the graph of a picture")
+
+    @property
+    def given(self) -> bool:
+        """Whether there is one."""
+        return self.model is not None or self.endpoint is not None
+
+    @model_validator(mode="after")
+    def _one_at_most(self) -> Sight:
+        if self.model and self.endpoint:
+            raise ValueError("give `model` or `endpoint`, not both")
+        return self
+
+
 class Dpo(Optimisation):
     """Direct preference optimisation (arXiv 2305.18290) on perturbed reasonings (SceneAlign, arXiv 2601.05600)."""
 
@@ -137,6 +161,11 @@ class Dpo(Optimisation):
         default=0.0,
         ge=0,
         description="weight of the log-likelihood of the right completion, which DPO alone may lower",
+    )
+    sight: Sight = Sight()
+    fluency: bool = Field(
+        default=False,
+        description="drop perturbed reasonings of more than twice the right one's perplexity under the model itself",
     )
     unseen: list[str] = Field(
         default=["test", "test_ood"], description="splits on which margins are measured when it is done"
@@ -157,15 +186,31 @@ class Hard(Section):
     seed: int = 0
 
 
+class Multiplier(Section):
+    """The weight of the reward `cost`, which moves between steps (Safe RLHF-V, arXiv 2503.17682)."""
+
+    limit: float = Field(default=0.1, ge=0, description="the mean cost that is allowed")
+    rate: float = Field(default=0.1, gt=0, description="how far it moves per step and unit of excess")
+    highest: float = Field(default=10.0, gt=0)
+    value: float = Field(default=1.0, ge=0, description="where it begins")
+
+    @model_validator(mode="after")
+    def _begins_within(self) -> Multiplier:
+        if self.value > self.highest:
+            raise ValueError(f"value ({self.value}) is above highest ({self.highest})")
+        return self
+
+
 class Rewards(Section):
     """What GRPO pays for: names of `rewards.catalogue.CATALOGUE` with their weights."""
 
     weights: dict[str, float] = Field(
         default={"format": 0.1, "verdict": 1.0, "hazard": 0.3, "grounding": 0.2, "contrast": 0.5}
     )
-    parameters: dict[str, dict[str, float]] = Field(
+    parameters: dict[str, dict[str, float | dict[str, float]]] = Field(
         default={}, description="parameters of a reward, where they are not to be the published ones"
     )
+    multiplier: Multiplier = Multiplier()
     embedder: str = Field(
         default="", description="open_clip or sentence encoder; needed by `rationale` and `hybrid`"
     )
@@ -185,6 +230,13 @@ class Rewards(Section):
             raise ValueError(f"unknown rewards {', '.join(unknown)}; known: {', '.join(CATALOGUE)}")
         return weights
 
+    @model_validator(mode="after")
+    def _parameters_are_of_rewards_that_count(self) -> Rewards:
+        idle = [name for name in self.parameters if name not in self.weights]
+        if idle:
+            raise ValueError(f"parameters of {', '.join(idle)}, which has no weight in rewards.weights")
+        return self
+
 
 class TrainConfig(Section):
     """Everything that decides what a training makes of a dataset and a model."""
@@ -196,3 +248,11 @@ class TrainConfig(Section):
     dpo: Dpo = Dpo()
     rewards: Rewards = Rewards()
     mechanisms: Mechanisms = Mechanisms()
+
+    @model_validator(mode="after")
+    def _clips_something(self) -> TrainConfig:
+        if self.mechanisms.clipping and self.grpo.iterations == 1:
+            raise ValueError(
+                "mechanisms.clipping acts where completions are used more than once; set grpo.iterations to 2 or more"
+            )
+        return self

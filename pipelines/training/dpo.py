@@ -9,6 +9,7 @@ from typing import Any
 import datasets
 
 from pipelines.training.configuration import Dpo
+from pipelines.training.policy import has_adapters
 
 
 def dpo_trainer(
@@ -22,7 +23,7 @@ def dpo_trainer(
 ) -> Any:
     """TRL's trainer, ready to run; what of the model does not require gradients stays as it is.
 
-    The reference is the model as it is given: a copy, or with adapters the model without them.
+    The reference is the model as it is given: a copy, or with adapters the model with those that it came with.
 
     Args:
         model: A model for image-text-to-text, in memory.
@@ -44,7 +45,7 @@ def dpo_trainer(
     losses += [("sft", settings.supervised)] if settings.supervised else []
     return DPOTrainer(
         model=model,
-        ref_model=None if adapter is not None or _has_adapters(model) else _reference(model),
+        ref_model=None if adapter is not None or has_adapters(model) else _reference(model),
         processing_class=processor,
         train_dataset=as_strings(rows, processor),
         peft_config=adapter,
@@ -61,10 +62,6 @@ def dpo_trainer(
 
 def _reference(model: Any) -> Any:
     return copy.deepcopy(model).requires_grad_(False)
-
-
-def _has_adapters(model: Any) -> bool:
-    return hasattr(model, "peft_config")
 
 
 def as_strings(rows: datasets.Dataset, processor: Any) -> datasets.Dataset:

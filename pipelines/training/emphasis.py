@@ -24,7 +24,7 @@ def deciding(pieces: Sequence[str]) -> list[bool]:
     """Which tokens begin a conclusion or are of a verdict.
 
     Args:
-        pieces: The tokens of a completion, each decoded by itself.
+        pieces: The tokens of a completion as text, spaces before words included.
     """
     said = "".join(pieces)
     spans = [found.span(found.lastindex or 0) for found in DECIDING.finditer(said)]
@@ -53,8 +53,9 @@ class DecidingTokens:
         return found
 
     def _piece(self, token: int) -> str:
+        """A token's text. Some decoders drop the space before a first word, so it is decoded as a second one."""
         if token not in self._pieces:
-            self._pieces[token] = self._decode([token])
+            self._pieces[token] = self._decode([token, token])[len(self._decode([token])) :]
         return self._pieces[token]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from pipelines.training.card import model_card
 from pipelines.training.curves import draw_curves
-from pipelines.training.policy import ADAPTER
+from pipelines.training.policy import ADAPTER, REFERENCE
 from pipelines.training.run_folder import RunFolder
 
 SHOWN = ("loss", "reward", "mean_token_accuracy", "completions/mean_length")
@@ -71,16 +72,17 @@ def fit(trainer: Any, run: RunFolder, facts: Mapping[str, Any], *, resume: bool,
     from torch.utils.tensorboard import SummaryWriter
 
     checkpoint = _checkpoint(run) if resume else None
+    if not checkpoint:
+        run.begin(facts)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch(run, str(facts["kind"]), console))
     trainer.add_callback(TensorBoardCallback(SummaryWriter(str(run.tensorboard))))
     if checkpoint:
         restore_weights(trainer.model, Path(checkpoint))
         run.forget_after(int(Path(checkpoint).name.rpartition("-")[2]))
-    else:
-        run.metrics.unlink(missing_ok=True)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(str(run.model))
+    shutil.rmtree(run.model / REFERENCE, ignore_errors=True)
     trainer.processing_class.save_pretrained(str(run.model))
     lines = run.logged()
     draw_curves(lines, run.path / "curves.png", f"{run.path.name}: {facts['kind']}")

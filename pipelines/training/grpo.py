@@ -18,6 +18,7 @@ from pipelines.training.mechanisms.training_set import prepared
 from pipelines.training.policy import Policy
 from pipelines.training.rewards.ascent import MultiplierAscent
 from pipelines.training.rewards.catalogue import CATALOGUE, Resources, make_reward
+from pipelines.training.rewards.cost import Multiplier
 from pipelines.training.rewards.functions import reward_functions
 from pipelines.training.rewards.gate import Gate
 from pipelines.training.rewards.policy_verdicts import PolicyVerdicts
@@ -58,7 +59,7 @@ def grpo_trainer(policy: Policy, rows: datasets.Dataset, config: TrainConfig, ru
         processing_class=policy.processor,
         train_dataset=rows,
         reward_funcs=list(reward_functions(chosen, gate)),
-        peft_config=adapter_of(config.policy),
+        peft_config=adapter_of(config.policy, policy.model),
         callbacks=[MultiplierAscent(resources.multiplier)],
         args=GRPOConfig(
             **(arguments | {"gradient_accumulation_steps": completions // settings.batch_size}),
@@ -96,4 +97,5 @@ def _resources(policy: Policy, rewards: Rewards) -> Resources:
         embedder=embedder,
         reference=PolicyVerdicts(frozen, policy.processor) if frozen is not None else None,
         policy=PolicyVerdicts(policy.model, policy.processor),
+        multiplier=Multiplier(**rewards.multiplier.model_dump()),
     )

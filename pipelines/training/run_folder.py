@@ -1,5 +1,6 @@
 """A run's folder: what was trained on what, its metrics as they came, curves to look at, and the model with a card.
 
+R/.begun.json     what a run that is not finished was begun with
 R/run.json        configuration, base model, dataset and its digest, versions, final metrics
 R/metrics.jsonl   one line a logged step
 R/margins.json    DPO's margins on unseen scenes, before and after
@@ -15,12 +16,16 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 LIBRARIES = ("crossharm", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers")
+
+
+BEGUN = ".begun.json"
 
 
 class RunFolder(NamedTuple):
@@ -66,11 +71,52 @@ class RunFolder(NamedTuple):
         lines = self.metrics.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
+    def begin(self, facts: Mapping[str, Any]) -> None:
+        """Clear what an earlier try left, and note what this one is of."""
+        for folder in (self.checkpoints, self.tensorboard):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.metrics.unlink(missing_ok=True)
+        self._write(BEGUN, facts)
+
+    def require_same(self, facts: Mapping[str, Any]) -> list[str]:
+        """Compare with what the run was begun with; returns a line a changed value of the configuration.
+
+        Raises:
+            ValueError: It was another kind of training, model or dataset.
+        """
+        if not (self.path / BEGUN).is_file():
+            return []
+        begun = json.loads((self.path / BEGUN).read_text(encoding="utf-8"))
+        for name in ("kind", "base", "dataset"):
+            if begun[name] != facts[name]:
+                raise ValueError(
+                    f"{self.path} was begun with the {name} {begun[name]}, not {facts[name]}; leave out --resume to "
+                    "begin again"
+                )
+        before, now = (_flat(one["configuration"]) for one in (begun, facts))
+        return [
+            f"resumed with {key} = {now.get(key)}; it was {before.get(key)}"
+            for key in sorted({*before, *now})
+            if before.get(key) != now.get(key)
+        ]
+
     def write_run(self, facts: Mapping[str, Any]) -> None:
-        """Write `run.json`, whole or not at all."""
-        part = self.path / ".run.json.part"
+        """Write `run.json`, whole or not at all; the run is finished then."""
+        self._write("run.json", facts)
+        (self.path / BEGUN).unlink(missing_ok=True)
+
+    def _write(self, name: str, facts: Mapping[str, Any]) -> None:
+        part = self.path / f"{name}.part"
         part.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, self.path / "run.json")
+        os.replace(part, self.path / name)
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+    return found
 
 
 def _is_finite(value: Any) -> bool:

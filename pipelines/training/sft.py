@@ -15,6 +15,7 @@ from pipelines.training.configuration import Sft, TrainConfig
 from pipelines.training.evaluation.answering import Answerer, Question
 from pipelines.training.policy import Policy
 from pipelines.training.run_folder import RunFolder
+from schemas.reasoning import HARMFUL
 
 READING_TOKENS = 96
 """The most that a model may say of a pair before it is asked to judge."""
@@ -22,25 +23,33 @@ Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
 
 
 def lessons(
-    examples: datasets.Dataset, config: TrainConfig, policy: Policy, track: Track
+    examples: datasets.Dataset, config: TrainConfig, policy: Policy, track: Track, say: Callable[[str], None]
 ) -> datasets.Dataset:
     """The rows to learn from, in the order of training, all epochs after each other.
 
-    Columns `prompt`, `completion` and `image`. Harmful pairs without a rationale are left out, and so is what is not
-    of the share that the settings ask for.
+    Columns `prompt`, `completion` and `image`. Harmful pairs without a rationale are left out with their contrast
+    partners, and so is what is not of the share that the settings ask for.
+
+    Args:
+        examples: As of `load_examples`.
+        config: Of the training.
+        policy: What is to be trained; it reads the pairs first, if the settings ask for that.
+        track: Shows progress.
+        say: Told what is left out.
 
     Raises:
-        ValueError: Nothing is left to learn from.
+        ValueError: No harmful pair is left to learn from.
     """
     settings = config.sft
-    kept = examples.filter(can_teach)
+    kept = _teachable(examples, say)
     kept = kept.select(chosen_rows(kept["contrast_group"], kept["id"], settings.share))
-    if not len(kept):
-        raise ValueError(
-            "no pair of the dataset can be learned from: none has a rationale, and none is benign"
-        )
+    if HARMFUL not in set(kept["verdict"]):
+        raise ValueError("no harmful pair with a rationale is left to learn from")
     if settings.concatenation:
-        joined = joined_rows(kept, round(len(kept) * settings.concatenation), settings.seed)
+        wanted = round(len(kept) * settings.concatenation)
+        joined = joined_rows(kept, wanted, settings.seed)
+        if len(joined) < wanted:
+            say(f"{len(joined):,} of {wanted:,} joined rows could be made: benign pairs seldom share a text")
         kept = datasets.concatenate_datasets([kept, joined])
     fields = kept.remove_columns("image")
     readings = _readings(kept, policy, settings, track) if settings.readings else [""] * len(kept)
@@ -50,6 +59,21 @@ def lessons(
     batch = settings.batch_size * settings.accumulation
     order = repeated_order(groups, batch, settings.seed, max(1, round(len(kept) * settings.epochs)))
     return datasets.concatenate_datasets([kept.select_columns("image"), taught], axis=1).select(order)
+
+
+def _teachable(examples: datasets.Dataset, say: Callable[[str], None]) -> datasets.Dataset:
+    """The rows that a chain can be made of, without those whose set would lack its harm."""
+    fields = examples.remove_columns("image")
+    mute = [row for row in fields if not can_teach(row)]
+    sets = {row["contrast_group"] for row in mute} - {""}
+    ids = {row["id"] for row in mute}
+    kept = [n for n, row in enumerate(fields) if row["id"] not in ids and row["contrast_group"] not in sets]
+    if mute:
+        partners = len(examples) - len(kept) - len(mute)
+        say(
+            f"left out: {len(mute):,} harmful pairs without a rationale, and {partners:,} of their contrast partners"
+        )
+    return examples.select(kept)
 
 
 def _readings(rows: datasets.Dataset, policy: Policy, settings: Sft, track: Track) -> list[str]:
@@ -76,7 +100,7 @@ def sft_trainer(policy: Policy, rows: datasets.Dataset, config: TrainConfig, run
         model=policy.model,
         processing_class=policy.processor,
         train_dataset=rows,
-        peft_config=adapter_of(config.policy),
+        peft_config=adapter_of(config.policy, policy.model),
         args=SFTConfig(
             **arguments,
             num_train_epochs=1,

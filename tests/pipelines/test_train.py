@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from pipelines.train import main
 from pipelines.training.policy import load_policy
+from pipelines.training.run_folder import RunFolder
+from tests.datasets import write_dataset
+from tests.pipelines.training.scenealign.looking import Server, serving
 from tests.pipelines.training.scenealign.scenes import dataset as scenes
+from tests.pipelines.training.scenealign.scenes import row
 
 BASE = "builtin:tinyworld/base"
 FEW = {
@@ -29,7 +36,8 @@ FEW = {
         "mechanisms.perception={}",
     ),
 }
-LORA = ("policy.lora.rank=4", "policy.freeze_vision=false")
+LORA = ("policy.lora.rank=4", "policy.lora.alpha=8")
+STILL = "learning_rate=1e-12"
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -47,6 +55,13 @@ def _facts(run: Path) -> dict[str, Any]:
 def _losses(run: Path) -> dict[int, float]:
     lines = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
     return {line["step"]: line["loss"] for line in lines if "loss" in line}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A vision-language model that sees a teapot in every picture."""
+    with serving() as one:
+        yield one
 
 
 @pytest.fixture(scope="module", params=FEW)
@@ -106,12 +121,88 @@ def test_adapters_move_and_nothing_else(tmp_path: Path) -> None:
     assert moved and not any("embed" in name or "norm" in name for name in moved)
 
 
+def test_adapters_leave_a_frozen_image_tower_as_it_is(tmp_path: Path) -> None:
+    assert _train("sft", _dataset(tmp_path), tmp_path / "run", *LORA) == 0
+    adapters = load_file(tmp_path / "run" / "model" / "adapter_model.safetensors")
+    assert adapters and not any("vision_tower" in name for name in adapters)
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of SFT with adapters that do something."""
+    out = tmp_path_factory.mktemp("adapted") / "run"
+    assert _train("sft", _dataset(out.parent), out, *LORA, "sft.learning_rate=1e-2") == 0
+    return out
+
+
+@pytest.mark.parametrize("beta", [0, 0.1])
+def test_grpo_goes_on_with_the_adapters_of_the_run_that_it_starts_from(
+    adapted: Path, tmp_path: Path, beta: float
+) -> None:
+    line = ["grpo", f"--dataset={_dataset(tmp_path)}", f"--model={adapted}", f"--out={tmp_path / 'run'}"]
+    settings = (*FEW["grpo"], *LORA, f"grpo.{STILL}", f"grpo.beta={beta}")
+    assert main([*line, *(f"--set={one}" for one in settings)]) == 0
+    base, first, second = (
+        load_policy(str(model), "float32").model.state_dict() for model in (BASE, adapted, tmp_path / "run")
+    )
+    assert any(not torch.allclose(base[name], first[name], atol=1e-3) for name in base)
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in base)
+    assert not (tmp_path / "run" / "model" / "ref").exists()
+
+
+def test_dpo_measures_from_the_adapters_that_it_starts_with(adapted: Path, tmp_path: Path) -> None:
+    folder = _seen_and_unseen(tmp_path)
+    line = ["dpo", f"--dataset={folder}", f"--model={adapted}", f"--out={tmp_path / 'run'}"]
+    settings = (*LORA, f"dpo.{STILL}", "dpo.batch_size=4", "dpo.unseen_examples=3", "dpo.fluency=true")
+    assert main([*line, *(f"--set={one}" for one in settings)]) == 0
+    found = json.loads((tmp_path / "run" / "margins.json").read_text(encoding="utf-8"))
+    assert all(one["before"] == pytest.approx(one["after"], abs=1e-3) for one in found["test"].values())
+
+
+def test_adapters_of_another_size_are_refused_with_what_to_set(
+    adapted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["grpo", f"--dataset={_dataset(tmp_path)}", f"--model={adapted}", f"--out={tmp_path / 'run'}"]
+    assert main([*line, "--set=policy.lora.rank=8"]) == 2
+    assert "set policy.lora.rank=4 and policy.lora.alpha=8" in capsys.readouterr().err
+    assert main([*line, "--set=grpo.beta=0.1"]) == 2
+    assert "grpo.beta" in capsys.readouterr().err
+
+
+def test_dpo_looks_at_foreign_pictures_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], server: Server
+) -> None:
+    folder = write_dataset(tmp_path / "foreign", [_teapot(number) for number in range(6)], shards=1)
+    line = ["dpo", f"--dataset={folder}", f"--model={BASE}", "--set=dpo.batch_size=4"]
+    assert main([*line, f"--out={tmp_path / 'blind'}"]) == 2
+    assert "name a model or a server that looks at them, in dpo.sight" in capsys.readouterr().err
+    endpoint = f'dpo.sight.endpoint={{url = "http://127.0.0.1:{server.server_port}/v1", model = "eyes"}}'
+    assert main([*line, f"--out={tmp_path / 'run'}", f"--set={endpoint}"]) == 0
+    assert "swap: 6 kept" in capsys.readouterr().err
+    assert len(server.asked) == 6
+    (tmp_path / "run" / "run.json").unlink()
+    assert main([*line, f"--out={tmp_path / 'run'}", f"--set={endpoint}"]) == 0
+    assert len(server.asked) == 6
+
+
+def _teapot(number: int) -> dict[str, Any]:
+    """A benign pair of a picture that is not tinyworld's, of which `EXAMPLE` is a right scene graph."""
+    pair = row(number) | {"label": 0, "role": "benign", "hazard": "", "mechanism": "", "rationale": ""}
+    out = io.BytesIO()
+    Image.new("RGB", (32, 32), (0, 40 * number, 200)).save(out, "PNG")
+    return pair | {
+        "image": {"bytes": out.getvalue(), "path": "a.png"},
+        "image_generator": "",
+        "image_prompt": "",
+        "image_seed": None,
+        "image_caption": "a large blue teapot on the left and a spoon on the right in a kitchen",
+    }
+
+
 def test_dpo_says_what_became_of_the_margins_on_unseen_scenes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, other = scenes(tmp_path / "seen", range(6)), scenes(tmp_path / "unseen", range(100, 104))
-    (shard,) = (other / "data").glob("*.parquet")
-    shutil.move(shard, folder / "data" / shard.name.replace("train", "test"))
+    folder = _seen_and_unseen(tmp_path)
     line = ["dpo", f"--dataset={folder}", f"--model={BASE}", f"--out={tmp_path / 'run'}"]
     assert main([*line, "--set=dpo.batch_size=4", "--set=dpo.unseen_examples=3"]) == 0
     found = json.loads((tmp_path / "run" / "margins.json").read_text(encoding="utf-8"))
@@ -122,12 +213,65 @@ def test_dpo_says_what_became_of_the_margins_on_unseen_scenes(
     assert all(kind in said for kind in found["test"])
 
 
+def _seen_and_unseen(tmp_path: Path) -> Path:
+    """A dataset of tinyworld's scenes, some of them in `train` and some in `test`."""
+    folder, other = scenes(tmp_path / "seen", range(6)), scenes(tmp_path / "unseen", range(100, 104))
+    (shard,) = (other / "data").glob("*.parquet")
+    shutil.move(shard, folder / "data" / shard.name.replace("train", "test"))
+    return folder
+
+
+def test_harmful_pairs_without_a_rationale_are_counted_and_without_any_nothing_is_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = [row(seed) for seed in range(40)]
+    harmful = [pair["id"] for pair in pairs if pair["label"]]
+    some = [pair | {"rationale": "" if pair["id"] == harmful[0] else pair["rationale"]} for pair in pairs]
+    none = [pair | {"rationale": ""} for pair in pairs]
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(out, "PNG")
+    image = {"image": {"bytes": out.getvalue(), "path": "a.png"}}
+    for name, written in (("some", some), ("none", none)):
+        write_dataset(tmp_path / name, [pair | image for pair in written], shards=1)
+    assert _train("sft", tmp_path / "some", tmp_path / "run", "sft.concatenation=0.1") == 0
+    said = capsys.readouterr().err
+    assert "left out: 1 harmful pairs without a rationale" in said and "joined rows could be made" in said
+    assert _train("sft", tmp_path / "none", tmp_path / "other") == 2
+    assert "no harmful pair with a rationale is left" in capsys.readouterr().err
+
+
+def test_a_run_is_resumed_on_the_same_dataset_and_begun_again_without_old_checkpoints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset, out = _dataset(tmp_path), tmp_path / "run"
+    run_folder = RunFolder(out)
+    (run_folder.checkpoints / "checkpoint-99").mkdir(parents=True)
+    assert _train("sft", dataset, out, "sft.save_every=1") == 0
+    assert not (run_folder.checkpoints / "checkpoint-99").exists()
+    facts = _facts(out) | {"dataset": {"name": "another", "digest": "0"}}
+    (out / "run.json").unlink()
+    run_folder.begin(facts)
+    assert _train("sft", dataset, out, more=("--resume",)) == 2
+    assert "was begun with the dataset {'name': 'another'" in capsys.readouterr().err
+
+
+def test_a_launcher_of_many_processes_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert _train("sft", tmp_path, tmp_path / "run") == 2
+    assert "one process" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--set=sft.epoch=1"], "unknown key `sft.epoch`"),
         (["--set=rewards.weights.verdikt=1"], "unknown rewards verdikt; known: format, verdict"),
         (["--set=grpo.prompts=3", "--set=grpo.batch_size=7"], "no multiple of batch_size"),
+        (["--set=mechanisms.clipping={}"], "set grpo.iterations to 2 or more"),
+        (["--set=rewards.parameters.saftey.beta=0.5"], "parameters of saftey, which has no weight"),
+        (["--set=rewards.multiplier.value=20"], "value (20.0) is above highest (10.0)"),
         (["--profile=nowhere"], "there is no profile nowhere"),
         (["--dataset=no/such"], "no/such holds no dataset"),
         (["--model=./no/such"], "no/such"),

@@ -21,6 +21,7 @@ from pipelines.training.evaluation.measures import (
 )
 from pipelines.training.evaluation.predictions import Prediction
 from pipelines.training.evaluation.rationales import Quality
+from schemas.taxonomy import load_taxonomy
 
 GROUPED = ("f1", "recall", "accuracy", "contrast_accuracy")
 """Measures that are shown by hazard, mechanism and provenance."""
@@ -32,6 +33,7 @@ class Figures(NamedTuple):
     """What one model reaches on one part."""
 
     rows: int
+    harmful: int
     unparsed: int
     """Completions that departed from the form; their verdicts count as wrong."""
     contrast_sets: int
@@ -53,7 +55,9 @@ def measures_of(rows: Sequence[Prediction], quality: Quality | None) -> dict[str
     measures = verdict_measures(rows)
     if quality is None:
         return measures
-    hazards = [float(row.hazard == row.predicted_hazard) if row.hazard else np.nan for row in rows]
+    # A benchmark may have categories of its own, which no answer can name.
+    ours = load_taxonomy().hazards
+    hazards = [float(row.hazard == row.predicted_hazard) if row.hazard in ours else np.nan for row in rows]
     measures |= {"well_formed": mean_of([float(row.well_formed) for row in rows]), "hazard": mean_of(hazards)}
     measures |= quality.measures()
     if rows and rows[0].image_only is not None:
@@ -71,6 +75,7 @@ def figures_of(rows: Sequence[Prediction], quality: Quality | None, draws: Float
     p = np.array([row.p_harmful for row in rows])
     return Figures(
         rows=len(rows),
+        harmful=int(labels_of(rows).sum()),
         unparsed=sum(not row.well_formed for row in rows),
         contrast_sets=sum(size > 1 for size in groups.values()),
         masked=sum(row.masked is not None for row in rows),

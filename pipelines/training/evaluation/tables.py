@@ -36,6 +36,8 @@ COLUMNS = {
     "well_formed": "well-formed",
 }
 """Measure to its heading, in the order of the columns."""
+TWO_CLASSES = {"f1", "precision", "f1_image_only", "f1_text_only", "gain_over_one_modality"}
+"""Measures that a model maximises on harmful pairs alone by calling everything harmful."""
 WITH_INTERVAL = ("f1", "auroc", "contrast_accuracy", "gain_over_one_modality", "grounding")
 LEGEND = (
     "In brackets: 95 % intervals from 1,000 resamples of contrast sets. *contrast sets*: all members right. *gain over "
@@ -73,13 +75,20 @@ class Table(NamedTuple):
 def part_table(part: str, figures: dict[str, Figures]) -> Table:
     """The measures of all models on a part; measures that none has are left out."""
     some = next(iter(figures.values()))
-    shown = [name for name in COLUMNS if any(_known(one.measures.get(name)) for one in figures.values())]
+    only = {some.rows: "all harmful", 0: "all benign"}.get(some.harmful, "")
+    shown = [
+        name
+        for name in COLUMNS
+        if any(_known(one.measures.get(name)) for one in figures.values())
+        and not (only and name in TWO_CLASSES)
+    ]
     lines = [
         [model, *(written(one.measures.get(name), name in WITH_INTERVAL) for name in shown)]
         for model, one in figures.items()
     ]
     sets = f", {some.contrast_sets} contrast sets" if some.contrast_sets else ""
-    return Table(f"{part} ({some.rows} pairs{sets})", ["model", *(COLUMNS[name] for name in shown)], lines)
+    pairs = f"{some.rows} pairs{f', {only}' if only else ''}"
+    return Table(f"{part} ({pairs}{sets})", ["model", *(COLUMNS[name] for name in shown)], lines)
 
 
 def difference_table(part: str, differences: Sequence[tuple[str, str, dict[str, Estimate]]]) -> Table:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
@@ -14,7 +14,9 @@ from rich.table import Table
 from pipelines.training.chains import chain_of
 from pipelines.training.dpo import as_strings
 from pipelines.training.examples import load_examples, spelled_out
+from pipelines.training.policy import REFERENCE
 from pipelines.training.scenealign.pairs import preferences
+from pipelines.training.scenealign.reading import Graphs
 
 
 class Margin(NamedTuple):
@@ -40,13 +42,13 @@ def margins(
 
     Args:
         model: The trained model.
-        reference: The model before training; None for a model with adapters, whose reference is without them.
+        reference: The model before training; None for a model with adapters, which holds what it had before.
         processor: Of both.
         rows: `Preferences.rows`, of pictures that were not trained on.
         batch_size: Pairs of one forward pass.
     """
     after = log_ratios(model, processor, rows, batch_size)
-    with model.disable_adapter() if reference is None else nullcontext():
+    with _as_before(model) if reference is None else nullcontext():
         before = log_ratios(model if reference is None else reference, processor, rows, batch_size)
     kinds = list(rows["kind"])
     return {
@@ -55,26 +57,38 @@ def margins(
     }
 
 
+@contextmanager
+def _as_before(model: Any) -> Iterator[None]:
+    """A model of peft's as it was before training: with the copy that TRL made of its adapters, or without any."""
+    if REFERENCE not in model.peft_config:
+        with model.disable_adapter():
+            yield
+        return
+    model.set_adapter(REFERENCE)
+    try:
+        yield
+    finally:
+        model.set_adapter("default")
+
+
 def unseen_margins(
-    trainer: Any, dataset: Path, splits: Sequence[str], limit: int, batch_size: int = 8
+    trainer: Any, dataset: Path, graphs: Mapping[str, Graphs], limit: int, batch_size: int = 8
 ) -> dict[str, dict[str, Margin]]:
     """Split to kind to margin, of what a trainer of `dpo_trainer` has made of its model.
 
     Args:
         trainer: After its training.
         dataset: The folder of a dataset.
-        splits: Of which pictures nothing was learned; those that the dataset lacks are left out.
+        graphs: Scene graphs of splits of which nothing was learned, as of `read_graphs`.
         limit: Examples of a split, evenly drawn from its rows; 0 takes all.
         batch_size: Pairs of one forward pass.
     """
     processor = trainer.processing_class
     found = {}
-    for split in splits:
-        if not any((dataset / "data").glob(f"{split}-*.parquet")):
-            continue
+    for split, seen in graphs.items():
         examples = spelled_out(load_examples(dataset, split), processor.tokenizer)
         chosen = range(0, len(examples), max(1, -(-len(examples) // limit)) if limit else 1)
-        rows = preferences(dataset, split, chain_of, examples=examples.select(chosen)).rows
+        rows = preferences(dataset, split, chain_of, examples=examples.select(chosen), graphs=seen).rows
         if len(rows):
             found[split] = margins(trainer.model, trainer.ref_model, processor, rows, batch_size)
     return found

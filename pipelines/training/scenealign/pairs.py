@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
-import pyarrow.parquet as pq
 
 from pipelines.training.examples import load_examples, prompt_of
 from pipelines.training.scenealign.checks import Finding, Limits, Scorer, check, check_right
 from pipelines.training.scenealign.graph import NoGraph, SceneGraph
-from pipelines.training.scenealign.judged import judged_graphs
 from pipelines.training.scenealign.perturbations import KINDS, Kind, Unperturbed, perturb
-from pipelines.training.scenealign.scenes import tinyworld_graph
-from pipelines.training.scenealign.sight import Sight
+from pipelines.training.scenealign.reading import Graphs, read_graphs
 from schemas.reasoning import Reasoned, render
-
-SCENE_COLUMNS = ("id", "image_id", "image_generator", "image_prompt", "image_seed")
-"""What of a row tells the scene of its picture."""
 
 Chain = Callable[[Mapping[str, Any]], Reasoned]
 """The right reasoning about a pair, from the fields of `Example`; ValueError where there is none."""
@@ -69,7 +63,7 @@ def preferences(
     *,
     examples: datasets.Dataset | None = None,
     kinds: Sequence[Kind] = KINDS,
-    graphs: Mapping[str, SceneGraph | NoGraph] | None = None,
+    graphs: Graphs | None = None,
     limits: Limits = Limits(),  # noqa: B008  # A tuple never changes.
     scorer: Scorer | None = None,
 ) -> Preferences:
@@ -154,37 +148,3 @@ def _rows(examples: datasets.Dataset, kept: list[Pair], places: list[int]) -> da
     if not kept:  # Datasets without rows lose their columns when they are joined.
         return datasets.Dataset.from_dict({name: [] for name in ("image", *said.column_names)})
     return datasets.concatenate_datasets([chosen.select_columns("image"), said], axis=1)
-
-
-def read_graphs(
-    dataset: Path, split: str, sight: Sight | None = None, attempts: int = 3
-) -> dict[str, SceneGraph | NoGraph]:
-    """Scene graphs of a split by the id of the pair: tinyworld's from what drew them, others' by what looks at them.
-
-    Args:
-        dataset: The folder of a dataset.
-        split: As in `load_examples`.
-        sight: Looks at pictures that are not tinyworld's, at each once; without it they have no graph.
-        attempts: Tries of one picture.
-    """
-    rows = list(_scene_rows(dataset, split, SCENE_COLUMNS))
-    graphs = {row["id"]: tinyworld_graph(row) for row in rows}
-    foreign = {row["image_id"] for row in rows if _is_foreign(graphs[row["id"]])}
-    if sight is None or not foreign:
-        return graphs
-    pictures = _scene_rows(dataset, split, ("image_id", "image"))
-    images = {row["image_id"]: row["image"]["bytes"] for row in pictures if row["image_id"] in foreign}
-    seen = judged_graphs(images, sight, attempts)
-    return graphs | {row["id"]: seen[row["image_id"]] for row in rows if row["image_id"] in foreign}
-
-
-def _is_foreign(graph: SceneGraph | NoGraph) -> bool:
-    return isinstance(graph, NoGraph) and graph.reason == "no_scene"
-
-
-def _scene_rows(dataset: Path, split: str, columns: Sequence[str]) -> Iterable[dict[str, Any]]:
-    for file in sorted((dataset / "data").glob(f"{split}-*.parquet")):
-        with pq.ParquetFile(file) as shard:
-            names = [name for name in columns if name in shard.schema_arrow.names]
-            for batch in shard.iter_batches(batch_size=256, columns=names):
-                yield from batch.to_pylist()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from generators.endpoint import Trouble, ask_many
 from schemas.config import Endpoint, Model
+
+if TYPE_CHECKING:
+    from pipelines.models.vision_language import VisionLanguageModel
 
 TOKENS = 1500
 """New tokens of an answer at most."""
@@ -29,6 +33,11 @@ class Sight(Protocol):
     def answers(self, looks: Sequence[Look]) -> list[str | Exception]:
         """One answer a look, in order; what fails is returned as its exception."""
         ...
+
+
+def sight_of(model: Model | None, endpoint: Endpoint | None) -> Sight | None:
+    """The one that is given, if any."""
+    return EndpointSight(endpoint) if endpoint else LocalSight(model) if model else None
 
 
 class EndpointSight:
@@ -64,17 +73,23 @@ def _content(completion: Any) -> str | Trouble:
 
 
 class LocalSight:
-    """A vision-language model in this process, decoded greedily."""
+    """A vision-language model in this process, decoded greedily; it is loaded when first asked, and stays."""
 
     def __init__(self, model: Model, tokens: int = TOKENS) -> None:
         self._settings, self._tokens = model, tokens
 
+    @cached_property
+    def _model(self) -> VisionLanguageModel:
+        from pipelines.models.vision_language import load_vision_language_model
+
+        return load_vision_language_model(self._settings)
+
     def answers(self, looks: Sequence[Look]) -> list[str | Exception]:
         """Ask in batches of pictures of one shape."""
-        from pipelines.models.vision_language import load_vision_language_model, run_prompts
+        from pipelines.models.vision_language import run_prompts
         from pipelines.storage.blobs import BlobStore
 
-        model = load_vision_language_model(self._settings)
+        model = self._model
         decode = model.processor.tokenizer.batch_decode
 
         def write(inputs: dict[str, Any]) -> list[str | Exception]:

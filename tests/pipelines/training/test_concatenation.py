@@ -71,6 +71,14 @@ def examples() -> datasets.Dataset:
     return datasets.Dataset.from_list([row | picture for row, picture in zip(ROWS, pictures, strict=True)])
 
 
+def test_where_nothing_can_be_joined_there_are_no_rows_and_the_columns_stay(
+    examples: datasets.Dataset,
+) -> None:
+    for rows in ([3, 4], [0], [1]):
+        joined = joined_rows(examples.select(rows), 4, 0)
+        assert len(joined) == 0 and joined.features == examples.features
+
+
 def test_joined_rows_have_the_columns_of_examples_and_both_pictures(examples: datasets.Dataset) -> None:
     joined = joined_rows(examples, 4, 0)
     assert joined.features == examples.features

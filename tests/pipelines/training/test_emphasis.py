@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipelines.training.chains import lesson_of
 from pipelines.training.configuration import TrainConfig
-from pipelines.training.emphasis import EmphasisTrainer, deciding
+from pipelines.training.emphasis import DecidingTokens, EmphasisTrainer, deciding
 from pipelines.training.policy import load_policy
 from pipelines.training.run_folder import RunFolder
 from pipelines.training.sft import sft_trainer
@@ -38,6 +38,20 @@ def test_the_word_after_together_and_the_verdict_decide_however_they_are_cut() -
     ]
     chosen = [piece for piece, decides in zip(pieces, deciding(pieces), strict=True) if decides]
     assert chosen == [" wh", "at", "ben", 'ign", ']
+
+
+class Stripping:
+    """A decoder that drops the space before a first word, as that of Llama 2 does."""
+
+    words = ("", "Together:", " what", " the", " image", " shows.")
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(self.words[one] for one in ids).removeprefix(" ")
+
+
+def test_words_stay_apart_where_a_decoder_drops_the_first_space() -> None:
+    ids = torch.tensor([[1, 2, 3, 4, 5, 0]])
+    assert DecidingTokens(Stripping())(ids, ids > 0).tolist() == [[False, True, False, False, False, False]]
 
 
 def test_a_completion_without_either_decides_nothing() -> None:

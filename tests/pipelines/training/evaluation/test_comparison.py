@@ -87,6 +87,13 @@ def test_the_table_shows_values_with_their_intervals(compared: dict[str, Compare
     assert probe.endswith("| - |") and len(probe.split("|")) == len(line.split("|"))
 
 
+def test_a_part_of_harmful_pairs_alone_says_so_and_has_no_f1() -> None:
+    rows = [row._replace(hazard="Privacy") for row in said(contrast_sets(GOOD)) if row.expected == "harmful"]
+    (table,) = tables_of(compare_models([SFT], {"test": items(rows)}, {"sft": rows}, Readers()))
+    assert table.title.startswith(f"test ({len(rows)} pairs, all harmful")
+    assert "recall" in table.head and not {"F1", "precision", "hazard"} & set(table.head)
+
+
 def test_the_metrics_are_json_and_say_what_failed(compared: dict[str, Compared], tmp_path: Path) -> None:
     failed = [Failure("rows.jsonl:2", "missing_image", "x.png"), Failure("rows.jsonl:3", "bad_json", "")]
     benchmark = Benchmark("folder:x", items(contrast_sets([RIGHT])), failed, 4)

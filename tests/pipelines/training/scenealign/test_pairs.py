@@ -9,8 +9,9 @@ import pytest
 from generators.tinyworld.renderer import sample_scene
 from pipelines.training.scenealign.graph import NoGraph, SceneGraph
 from pipelines.training.scenealign.judged import EXAMPLE
-from pipelines.training.scenealign.pairs import Dropped, Preferences, preferences, read_graphs
+from pipelines.training.scenealign.pairs import Dropped, Preferences, preferences
 from pipelines.training.scenealign.perturbations import KINDS
+from pipelines.training.scenealign.reading import read_graphs
 from schemas.reasoning import Reasoned, parse
 from tests.datasets import write_dataset
 from tests.pipelines.training.scenealign.scenes import dataset, picture, reasoned, row

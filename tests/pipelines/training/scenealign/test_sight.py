@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -20,44 +16,13 @@ from pipelines.training.scenealign.judged import EXAMPLE, judged_graphs, questio
 from pipelines.training.scenealign.sight import EndpointSight, LocalSight, Look
 from schemas.config import Endpoint, Model
 from tests.checkpoints import qwen_vl
-
-
-class Server(ThreadingHTTPServer):
-    """Answers chat completions with a graph, and a question of "broken" with something else."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[dict[str, Any]] = []
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Silent."""
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.asked.append(asked)
-        message = {"role": "assistant", "content": EXAMPLE.model_dump_json()}
-        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-        broken = asked["messages"][0]["content"][1]["text"] == "broken"
-        body = json.dumps(
-            {"id": "1", "object": "chat.completion", "choices": [] if broken else choices}
-        ).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+from tests.pipelines.training.scenealign.looking import Server, serving
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as one:
-        threading.Thread(target=one.serve_forever, daemon=True).start()
+    with serving() as one:
         yield one
-        one.shutdown()
 
 
 def _endpoint(server: Server) -> Endpoint:
