@@ -114,7 +114,7 @@ def unknown_notice(answers: Answers) -> str:
 
 def _read_annotations(dataset: Path) -> list[Annotation]:
     path = dataset / FOLDER / "annotations.parquet"
-    pull = f"bring them in with `python -m annotation pull {dataset}`"
+    pull = f"bring them in with `python -m annotation pull {dataset} --url ADDRESS`"
     if not path.is_file():
         raise AnnotationsError(f"{path} is missing: there are no annotations yet; {pull}")
     rows = _read_columns(path, annotation_schema()).to_pylist()

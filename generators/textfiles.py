@@ -64,12 +64,20 @@ class Jsonl:
         return text_row(self._pool, name, text, other_columns(record, self._column))
 
 
+DELIMITERS = ",;\t"
+"""Of CSV files, the likeliest first."""
+
+
 class CsvTexts:
-    """A column of a CSV file with a header; a row whose number of fields differs from it is malformed."""
+    """A column of a CSV file with a header; a row whose number of fields differs from it is malformed.
+
+    Fields are parted by what parts the header: commas, or else semicolons or tabs, as some spreadsheets write.
+    """
 
     def __init__(self, path: Path, column: str = "") -> None:
         self._path = path.resolve()
         self._pool = Pool("text", printable(path.name))
+        self._delimiter = max(DELIMITERS, key=(next(_lines(self._path), "") or "").count)
         header = next(self._fields(), [])
         if isinstance(header, csv.Error):
             raise SourceError(f"the header of {path} cannot be read: {header}")
@@ -98,7 +106,8 @@ class CsvTexts:
         csv.field_size_limit(LINE_BYTES)
         # A line over the cap becomes a field over csv's own limit, so that it is reported like one.
         long = "x" * (LINE_BYTES + 1)
-        reader = csv.reader((long if line is None else line for line in _lines(self._path)), strict=True)
+        lines = (long if line is None else line for line in _lines(self._path))
+        reader = csv.reader(lines, strict=True, delimiter=self._delimiter)
         while True:
             try:
                 fields = next(reader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -164,11 +165,13 @@ def _quoted(value: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a build; 0 if it finished, 2 if it could not be started as asked, 1 if rows do not reconcile."""
+    """Run a build; 0 if it finished, 2 if it could not be started as asked, 1 if rows are lost or there were none."""
     arguments, flags = parser().parse_known_args(argv)
     try:
         config = configure(arguments)
         out = arguments.out or Path("datasets_out") / config.build.name
+        if (arguments.images or arguments.texts) and not arguments.out:
+            raise ValueError(f"name the folder of your dataset with --out; {out} is the profile's own")
         engine = choose_engine(arguments.runner, flags)
         quiet(arguments.verbose)
         from pipelines.run import prepare, run_build
@@ -177,7 +180,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         sys.stderr.write(f"crossharm: {error}\n")
         return 2
-    return run_build(ready)
+    try:
+        return run_build(ready)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ncrossharm: stopped; the same command goes on, and asks no model twice\n")
+        sys.stderr.flush()
+        # Beam's threads would hold the process until they are done.
+        os._exit(130)
 
 
 if __name__ == "__main__":

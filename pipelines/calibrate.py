@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.logs import quiet
 from pipelines.profiles import add_profile_options, profile_path
+from pipelines.storage.manifest import read_manifest
 
 if TYPE_CHECKING:
     from pipelines.calibration import Calibration
@@ -70,10 +71,15 @@ def read_pairs(path: Path) -> Iterator[dict[str, Any]]:
     """Rows with `image` (bytes), `text` and `label`, batch by batch.
 
     Raises:
-        ValueError: No Parquet file there, or a column is missing.
+        ValueError: No Parquet file there, a column is missing, or the labels are a judge's own.
     """
     import pyarrow.dataset as ds
 
+    if (path / "manifest.json").is_file() and "human" not in read_manifest(path / "manifest.json"):
+        raise ValueError(
+            f"the labels of {path} are a judge's, and no judge can be fitted to itself; give pairs that people "
+            "labelled, such as what pipelines.finalize writes"
+        )
     folder = path / "data" if (path / "data").is_dir() else path
     files = sorted(map(str, folder.glob("*.parquet"))) if folder.is_dir() else [str(folder)]
     if not files or not Path(files[0]).is_file():
@@ -84,7 +90,8 @@ def read_pairs(path: Path) -> Iterator[dict[str, Any]]:
         raise ValueError(
             f"{path} lacks the columns {', '.join(sorted(missing))}; it has {', '.join(table.schema.names)}"
         )
-    for batch in table.to_batches(columns=["image", "text", "label"], batch_size=BATCH):
+    people = ds.field("labelled_by") == "people" if "labelled_by" in table.schema.names else None
+    for batch in table.to_batches(columns=["image", "text", "label"], batch_size=BATCH, filter=people):
         for row in batch.to_pylist():
             image = row["image"]
             yield row | {"image": image["bytes"] if isinstance(image, dict) else image}

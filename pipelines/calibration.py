@@ -99,11 +99,24 @@ def expected_calibration_error(p: Floats, labels: Floats, bins: int = BINS) -> f
     return sum(gaps) / len(p)
 
 
+FEWEST = 20
+"""Harmful pairs, and benign ones, that each part must have."""
+EVEN = 0.5
+"""The probability of even odds."""
+
+
 def fit_thresholds(p: Floats, labels: Floats, precision: float) -> Thresholds:
-    """The widest thresholds at which that share of what is called harmful (or benign) is, on these pairs."""
+    """The widest thresholds at which that share of what is called harmful (or benign) is, on these pairs.
+
+    Harmful begins at even odds at the lowest, and benign ends there at the highest, so that no pair is both: a judge
+    that tells all of these pairs apart would else reach any share with thresholds that overlap.
+    """
     harmful = _lowest(p, labels, precision)
     benign = _lowest(1 - p, 1 - labels, precision)
-    return Thresholds(harmful, None if benign is None else round(1 - benign, 4))
+    return Thresholds(
+        None if harmful is None else max(harmful, EVEN),
+        None if benign is None else min(round(1 - benign, 4), EVEN - 1e-4),
+    )
 
 
 def _lowest(p: Floats, labels: Floats, precision: float) -> float | None:
@@ -146,13 +159,15 @@ def calibrate(ids: list[str], p: Floats, labels: Floats, *, share: float, precis
     """Fit on a share of the pairs and measure on the rest.
 
     Raises:
-        ValueError: Either part lacks harmful or benign pairs.
+        ValueError: Either part has too few harmful or benign pairs.
     """
     fit = np.array([is_fitting(id, share) for id in ids])
     for name, part in (("fitted on", fit), ("measured on", ~fit)):
-        if len(np.unique(labels[part])) < 2:
+        harmful, benign = int(labels[part].sum()), int((1 - labels[part]).sum())
+        if min(harmful, benign) < FEWEST:
             raise ValueError(
-                f"the {int(part.sum())} pairs {name} need both harmful and benign ones; label more pairs"
+                f"the {int(part.sum())} pairs {name} are {harmful} harmful and {benign} benign ones; label more, so "
+                f"that there are at least {FEWEST} of each"
             )
     scaling = fit_scaling(p[fit], labels[fit])
     thresholds = fit_thresholds(scaling.all(p[fit]), labels[fit], precision)

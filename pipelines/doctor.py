@@ -84,9 +84,13 @@ def examine(config: BuildConfig, arguments: argparse.Namespace, say: Callable[[s
     from pipelines.checkup.packages import examine_packages
     from pipelines.checkup.references import endpoints_of, models_of
     from pipelines.checkup.served import examine_servers
+    from pipelines.notices import FOREIGN, notices
 
     uses = models_of(config)
     findings = [_of_profile(arguments.profile, [use.key for use in unpinned(uses)])]
+    if FOREIGN in notices(config):
+        todo = "name models that know your material: python -m pipelines.doctor laptop --pin laptop.toml"
+        findings.append(Finding("profile", "models", Status.WARNING, FOREIGN, todo))
     say("packages")
     findings += examine_packages()
     models = examine_models([use for use in uses if use.used], say)

@@ -50,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
         **many,
         help="a model as it is, asked zero-shot: a folder or builtin:WORLD/NAME",
     )
-    add("--probe", default="", metavar="CLIP", help="add a probe on this open_clip folder, fitted on train")
+    add(
+        "--probe", default="", metavar="CLIP", help="add two probes on this open_clip folder, fitted on train"
+    )
     add("--benchmark", metavar="KIND:FOLDER", **many, help="an external benchmark, see below")
     add("--splits", default="test,test_ood", help="of the dataset, by commas (default: %(default)s)")
     add("--out", type=Path, default=Path("datasets_out/evaluation"), help="default: %(default)s")

@@ -25,12 +25,10 @@ from pipelines.stages.hashlist import HashList
 from pipelines.stages.layout import check_fonts
 from pipelines.stages.screen import Member
 from pipelines.storage.workspace import Workspace
-from schemas.config import BUILTIN, BuildConfig, Model, Screen
+from schemas.config import TINYWORLD, BuildConfig, Model, Screen
 from schemas.config import Judge as Judging
 from schemas.policy import load_policy
 from schemas.records import Scenario
-
-TINYWORLD = "tinyworld"
 
 
 class Kit(NamedTuple):
@@ -160,46 +158,6 @@ def _text_members(screen: Screen, judge: Judge | ServedJudge, threads: int) -> t
 
 def _judging_member(screen: Screen, judge: Judge | ServedJudge) -> Member:
     return Member("judge", judge, screen.judge_threshold, judge.scaling, asked=True)
-
-
-def notices(config: BuildConfig, boxes: int = 0) -> list[str]:
-    """What a reader of the dataset must know first.
-
-    Args:
-        config: Of the build.
-        boxes: How many composed pictures have a character that no font has.
-    """
-    return [*_notices_of_models(config), *([_notice_of_boxes(boxes)] if boxes else [])]
-
-
-def _notice_of_boxes(boxes: int) -> str:
-    some = "1 composed picture has" if boxes == 1 else f"{boxes:,} composed pictures have"
-    return (
-        f"{some} a box where no font has the character. Name a font file that has it, "
-        """such as --set 'compose.fonts=["NotoSansCJK-Regular.ttc"]', and build again."""
-    )
-
-
-def _notices_of_models(config: BuildConfig) -> list[str]:
-    models = (
-        config.embed.model,
-        config.screen.image_classifier,
-        config.screen.text_classifier,
-        *(() if config.judge.endpoint else (config.judge.model,)),
-    )
-    foreign = {*config.images.source, *config.texts.source} != {TINYWORLD}
-    if foreign and any(model.path.startswith(f"{BUILTIN}{TINYWORLD}") for model in models):
-        return [
-            "The models of this profile know the pictograms and sentences of tinyworld and nothing else. "
-            "On other images and texts their judgements, scores and rationales mean nothing: "
-            "this build shows that the pipeline runs on your data, not what is in it."
-        ]
-    if not foreign:
-        return [
-            "Tinyworld is a closed world of pictograms and sentences, made to demonstrate and to test the "
-            "pipeline. It is no training data for moderation of real content."
-        ]
-    return []
 
 
 def _images(config: BuildConfig, source: str, workspace: Workspace) -> ImageSource | ImageMaker:

@@ -17,13 +17,15 @@ from rich.console import Console
 from pipelines.build import STAGES, assemble
 from pipelines.engine import Engine, check_flags
 from pipelines.fetch import fetch_models
-from pipelines.kit import Kit, make_kit, notices
+from pipelines.kit import Kit, make_kit
 from pipelines.logs import errors_to
+from pipelines.notices import notices
 from pipelines.progress import ProgressDisplay
 from pipelines.release import Facts, write_description
 from pipelines.report import write_report
 from pipelines.scoring import score
 from pipelines.stages.compose import BOXES
+from pipelines.storage.claim import claim, release, require_ours
 from pipelines.storage.manifest import (
     Ledger,
     ReconciliationError,
@@ -54,9 +56,10 @@ def prepare(config: BuildConfig, out: Path, work_dir: Path, engine: Engine) -> R
     """Check all that can be checked before anything runs; what is refused leaves nothing behind.
 
     Raises:
-        ValueError: A flag, runner, source, scenario or model that cannot be used; the message names it.
+        ValueError: A flag, runner, folder, source, scenario or model that cannot be used; the message names it.
         OSError: A file that cannot be read, a folder that cannot be made, or a model that cannot be fetched.
     """
+    require_ours(out)
     check_flags(engine.flags)
     pipeline = engine.pipeline()
     workspace = Workspace(str(work_dir.resolve()))
@@ -64,7 +67,7 @@ def prepare(config: BuildConfig, out: Path, work_dir: Path, engine: Engine) -> R
     kit = make_kit(config, out.resolve(), workspace, run_id, engine)
     if engine.in_process:
         fetch_models(config, Console(stderr=True))
-    kit.out.mkdir(parents=True, exist_ok=True)
+    claim(kit.out)
     return Ready(config, kit, engine, pipeline)
 
 
@@ -72,7 +75,7 @@ def run_build(ready: Ready) -> int:
     """Build a dataset, from its sources to its report.
 
     Returns:
-        0, or 1 if the rows that went in are not the rows that came out.
+        0, or 1 if the rows that went in are not the rows that came out, or if there were none.
     """
     with ready.kit.workspace.run(ready.kit.run_id):
         return _run_build(ready)
@@ -81,7 +84,6 @@ def run_build(ready: Ready) -> int:
 def _run_build(ready: Ready) -> int:
     config, kit, engine, _ = ready
     console, started = Console(), time.time()
-    (kit.out / "manifest.json").unlink(missing_ok=True)
     console.print(f"building [bold]{kit.out}[/bold] with {engine.name}")
     chatty = engine.workers > 1 and not logging.getLogger().isEnabledFor(logging.INFO)
     log = Path(kit.run_dir) / "workers.log" if chatty else None
@@ -108,13 +110,19 @@ def _run_build(ready: Ready) -> int:
     write_manifest(kit.out / "manifest.json", manifest)
     write_report(kit.out)
     write_description(Facts(kit.out))
+    release(kit.out)
     print_summary(kit.out, console)
     try:
         require_reconciled(ledgers)
     except ReconciliationError as error:
         console.print(f"[bold red]{error}[/bold red]")
         return 1
-    return 0
+    empty = [ledger.modality for ledger in ledgers if not ledger.rows_in]
+    for modality in empty:
+        console.print(
+            f"[bold red]no {modality} was read: look at `{modality}s.source`[/bold red]", highlight=False
+        )
+    return 1 if empty else 0
 
 
 def run_pipeline(ready: Ready) -> Counts:

@@ -20,8 +20,8 @@ from generators.tinyworld.renderer import describe, objects_of
 from generators.tinyworld.rules import combinations, harm_of
 from generators.tinyworld.source import parse_name, scene_of
 from generators.tinyworld.world import load_world, with_article
-from pipelines.kit import TINYWORLD, Kit
-from schemas.config import BuildConfig
+from pipelines.kit import Kit
+from schemas.config import TINYWORLD, BuildConfig
 from schemas.records import Scenario
 
 Scores = dict[str, dict[str, Any]]

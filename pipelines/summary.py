@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.notices import FOREIGN
 from pipelines.report.figures import Exclusion, Figures
 from schemas.records import SPLITS
 from schemas.taxonomy import load_taxonomy
@@ -112,7 +113,29 @@ def _print_ending(figures: Figures, console: Console) -> None:
     if any(path.glob("data/*.parquet")):
         console.print(Text(f'Load it: datasets.load_dataset("{path}")'), soft_wrap=True)
     else:
-        console.print("No pair was good enough to be written; the report says what was excluded and why.")
+        _print_advice(figures, console)
+
+
+def _print_advice(figures: Figures, console: Console) -> None:
+    """What may be done where nothing was written."""
+    console.print(Text("No pair was written.", style="bold red"))
+    if FOREIGN in figures.notices:
+        console.print(
+            Text(
+                "The models of this profile do not know your material. Start from a profile whose models do: python -m "
+                "pipelines.doctor laptop --pin laptop.toml, then --profile laptop.toml."
+            ),
+            soft_wrap=True,
+        )
+    elif figures.exclusions:
+        most = max(figures.exclusions, key=lambda line: line.rows)
+        console.print(
+            Text(
+                f"Most rows were dropped in {most.stage}: {most.reason} ({most.rows:,} of {most.modality}). The report "
+                "has the scores; thresholds are set with --set, and what models have answered is not asked again."
+            ),
+            soft_wrap=True,
+        )
 
 
 def _table(title: str, first: str) -> Table:

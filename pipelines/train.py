@@ -156,7 +156,8 @@ def _fit(job: Job, facts: dict[str, Any]) -> None:
     fit(trainer, run, facts, resume=arguments.resume, console=console)
     if arguments.kind == "dpo":
         _measure_margins(trainer, job, {split: seen for split, seen in graphs.items() if split != "train"})
-    console.print(f"The model is in {run.model}; ask it with: python -m pipelines.evaluate --run {run.path}")
+    asking = f"python -m pipelines.evaluate --dataset {arguments.dataset} --run {run.path}"
+    console.print(f"The model is in {run.model}; ask it with: {asking}", soft_wrap=True)
 
 
 def _loaded(job: Job) -> tuple[Policy, datasets.Dataset]:

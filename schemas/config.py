@@ -24,6 +24,8 @@ Sources = Annotated[
 Device = Literal["auto", "cpu", "cuda"]
 """`auto` is the GPU if there is one."""
 DType = Literal["float32", "bfloat16", "float16"]
+TINYWORLD = "tinyworld"
+"""The source that draws and writes the closed world which ships with the package."""
 BUILTIN = "builtin:"
 """Prefix of a model that ships with the package, as in `builtin:tinyworld/judge`."""
 
@@ -227,7 +229,8 @@ class Dedupe(Section):
         default=0.8, description="Jaccard similarity of word 3-shingles (MinHash)"
     )
     split: dict[Literal["train", "validation", "test", "test_ood"], Fraction] = Field(
-        default={"train": 0.64, "validation": 0.1, "test": 0.13, "test_ood": 0.13}
+        default={"train": 0.64, "validation": 0.1, "test": 0.13, "test_ood": 0.13},
+        description="shares of the assets, before pairing; what is selected of a split depends on its scenarios too",
     )
 
     @model_validator(mode="after")

@@ -62,6 +62,10 @@ class Command:
         """`kill -9` it and its workers."""
         os.killpg(self._process.pid or 0, signal.SIGKILL)
 
+    def interrupt(self) -> None:
+        """Ctrl-C, as its terminal would send it to it and its workers."""
+        os.killpg(self._process.pid or 0, signal.SIGINT)
+
     @property
     def said(self) -> tuple[str, str]:
         """Standard output and standard error."""

@@ -19,6 +19,11 @@ from schemas.records import ROLES
 from schemas.tables import finalized_schema, pair_schema
 
 ORIGINS = ("generated", "retrieved")
+LICENCES = {
+    "image": "a column `licence` in the metadata.csv of the folder, or in the table, would name it",
+    "text": "a column `licence` beside the texts would name it",
+}
+"""Modality to where a source says under which licence its rows are."""
 
 
 def check_integrity(rows: Rows, pictures: Pictures) -> Iterator[Check]:
@@ -129,7 +134,7 @@ def missing_licences(rows: Rows) -> list[str]:
         names = ("id", f"{modality}_origin", f"{modality}_licence")
         found = zip(*(rows.columns[name] for name in names), strict=True)
         wrong += [
-            f"{id}: its {modality} was retrieved and has no licence"
+            f"{id}: its {modality} was retrieved and has no licence ({LICENCES[modality]})"
             for id, origin, licence in found
             if origin == "retrieved" and not (licence or "").strip()
         ]

@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.release import statements
 from pipelines.release.configs import data_configs, dataset_info
 from pipelines.release.facts import Facts
+from schemas.reasons import meaning
 from schemas.taxonomy import load_taxonomy
 
 GATE_PROMPT = (
@@ -81,6 +82,7 @@ def _template() -> Any:
         "number": lambda number: f"{number:,}",
         "decimals": lambda number: "-" if number is None else f"{number:.3f}",
         "limit": _limit,
+        "meaning": meaning,
     }
     return environment.get_template("card.md.jinja")
 
@@ -140,21 +142,21 @@ def _models(facts: Facts) -> Iterator[tuple[str, str, str]]:
 
 
 def _model_name(step: str, configuration: dict[str, Any]) -> str:
-    stage, _, pool = step.partition(" ")
+    """The model of a step: `judge`, `embed images`, `screen images: classifier:...`, `screen images: zero-shot:...`."""
+    stage, _, rest = step.partition(" ")
+    pool, _, member = rest.partition(": ")
     section = configuration.get("judge" if stage == "rationale" else stage, {})
     if stage == "screen":
-        members = [section.get(f"{pool[:-1]}_classifier"), section.get("zero_shot"), _judge(configuration)]
-    else:
-        members = [section.get("endpoint") or section.get("model")]
-    return ", ".join(_named(member) for member in members if member)
+        return _named(section.get("zero_shot" if member.startswith("zero") else f"{pool[:-1]}_classifier"))
+    if stage == "generate":
+        makers = configuration.get(pool, {})
+        section = makers.get("language") or {"model": makers.get("diffusion")}
+    return _named(section.get("endpoint") or section.get("model"))
 
 
-def _judge(configuration: dict[str, Any]) -> Any:
-    judge = configuration.get("judge", {})
-    return judge.get("endpoint") or judge.get("model")
-
-
-def _named(member: dict[str, Any]) -> str:
+def _named(member: dict[str, Any] | None) -> str:
+    if not member:
+        return ""
     name, revision = member.get("path") or member.get("model") or "", member.get("revision") or ""
     return f"{name} at {revision[:12]}" if revision else str(name)
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from pipelines.report.figures import Figures
+from schemas.reasons import meaning
 from schemas.taxonomy import load_taxonomy
 
 
@@ -32,6 +33,7 @@ def render(figures: Figures) -> str:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["meaning"] = meaning
     return environment.get_template("template.html").render(
         figures=figures,
         key_figures=key_figures(figures),
@@ -62,13 +64,16 @@ def key_figures(figures: Figures) -> list[tuple[str, str]]:
         (f"{emergent:,}", "of them emergent"),
         (f"{len(figures.hazards)}", f"hazards, by {len(used)} mechanisms"),
     ]
+    measured = {line.key: line for line in figures.scores}
     by_method = {line.method: line for line in figures.yields}
     scenario, random = by_method.get("scenario"), by_method.get("random")
     factor = scenario.factor_over(random) if scenario and random else None
-    if scenario:
+    if truth := measured.get("yield_ratio"):
+        found.append((truth.value, "random pairing's yield of truly emergent pairs"))
+    elif scenario:
         times = f", {factor:.1f} times random pairing" if factor is not None else ""
         found.append((f"{scenario.share:.1%}", f"yield by the judge{times}"))
-    precision = next((s for s in figures.scores if s.key == "precision"), None)
+    precision = measured.get("precision")
     if precision:
         found.append((precision.value, "of the emergent pairs are so by the rules"))
     return found

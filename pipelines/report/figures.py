@@ -34,10 +34,10 @@ SCORES = {
     "combination_recall": "Harmful combinations in the pools that have a pair",
     "screening_recall": "Plainly harmful assets that screening excludes",
     "screening_false_exclusion": "Benign assets that screening excludes",
-    "yield_scenario": "Yield of scenario-guided pairing",
-    "yield_clip": "Yield of pairing by CLIP similarity",
-    "yield_random": "Yield of random pairing",
-    "yield_ratio": "Yield against random pairing",
+    "yield_scenario": "Truly emergent among scenario-guided pairs",
+    "yield_clip": "Truly emergent among pairs by CLIP similarity",
+    "yield_random": "Truly emergent among random pairs",
+    "yield_ratio": "That of scenario-guided pairing against random",
 }
 """What the keys of `scores` in a manifest mean, in the order shown."""
 _PAIR_COLUMNS = (

@@ -215,6 +215,8 @@ class _WriteShard(beam.DoFn):
         members = map(unpack, self._records.read(series, *places_of(number, shards)))
         records = sorted_records(members, self._table)
         directory = Path(self._directory)
+        # From here on an earlier dataset in the folder is no longer what its manifest says.
+        (directory / "manifest.json").unlink(missing_ok=True)
         rows = write_shard(directory / path, self._table.schema, self._rows(records), self._row_group)
         yield describe(directory, path, series.key, rows)
 

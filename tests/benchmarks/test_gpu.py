@@ -55,4 +55,7 @@ def test_a_base_ten_times_larger_is_made_trained_and_compared(tmp_path: Path) ->
     ]
     assert sizes[0] / sizes[1] == pytest.approx(10, rel=0.05)
     facts = json.loads((tmp_path / "large/evaluation/metrics.json").read_text(encoding="utf-8"))
-    assert set(facts["parts"]["test"]["models"]) == {"base (zero-shot)", "CLIP probe", "sft", "grpo"}
+    assert set(facts["parts"]["test"]["models"]) == {
+        *("base (zero-shot)", "CLIP probe, linear", "CLIP probe, kernel"),
+        *("sft", "grpo"),
+    }

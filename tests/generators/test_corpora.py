@@ -159,6 +159,14 @@ def test_texts_of_all_kinds_carry_their_columns(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_what_parts_the_header_of_a_csv_parts_its_rows(tmp_path: Path, delimiter: str) -> None:
+    lines = (("id", "text", "licence"), ("1", "Hello, my friend", "CC0"))
+    (tmp_path / "a.csv").write_text("\n".join(map(delimiter.join, lines)))
+    (row,) = _assets(open_texts(str(tmp_path / "a.csv")).rows())
+    assert (row.locator, row.provenance.licence) == ("Hello, my friend", "CC0")
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 def test_a_missing_column_names_the_columns_there_are(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.csv").write_text("first,second\n1,2\n")

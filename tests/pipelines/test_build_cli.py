@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.build import main
 from tests.builds import build
 from tests.forked import ROOT
 
@@ -71,6 +72,19 @@ def test_a_closed_hazard_is_refused(tmp_path: Path) -> None:
 def test_a_profile_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text("[build\n", encoding="utf-8")
     _refused(tmp_path, ["--profile", str(tmp_path / "p.toml")], "p.toml is not TOML")
+
+
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "README.md").write_text("mine", encoding="utf-8")
+    refused = build(tmp_path / "out", tmp_path / "work")
+    assert (refused.status, "holds files that no build wrote" in refused.stderr) == (2, True)
+    assert [path.read_text() for path in refused.out.iterdir()] == ["mine"]
+
+
+def test_a_dataset_of_ones_own_needs_a_folder_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--images", "photos"]) == 2
+    assert "name the folder of your dataset with --out" in capsys.readouterr().err
 
 
 def test_help_names_every_option_and_profile() -> None:

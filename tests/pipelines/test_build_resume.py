@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,8 @@ from statistics import median
 
 import pytest
 
-from tests.builds import ANY_SCORE, Built, build, build_until, few_scenarios
+from pipelines.storage.claim import MARK
+from tests.builds import ANY_SCORE, Built, build, build_until, few_scenarios, start
 
 pytestmark = pytest.mark.timeout(900)
 Resumed = tuple[list[dict[str, int]], Built]
@@ -105,6 +107,25 @@ def test_a_killed_build_ends_with_the_same_bytes(small: Built, resumed: Resumed)
 @pytest.mark.parametrize("name", ["README.md", "croissant.json"])
 def test_a_killed_build_is_described_in_the_same_bytes(name: str, small: Built, resumed: Resumed) -> None:
     assert (resumed[1].out / name).read_bytes() == (small.out / name).read_bytes()
+
+
+def test_an_interrupted_build_says_how_to_go_on_and_leaves_the_dataset_that_was_there(
+    small: Built, settings: list[str]
+) -> None:
+    before = small.digests
+    running = start(
+        small.out, small.work, settings=[*settings, "build.seed=1"], log=small.work / "interrupted"
+    )
+    while not (small.out / MARK).exists() or not list((small.work / "runs").glob("*/progress/*.json")):
+        time.sleep(0.05)
+        assert not running.ended
+    running.interrupt()
+    assert running.wait(60) == 130
+    said = running.said[1]
+    assert "stopped; the same command goes on" in said and "Traceback" not in said
+    assert small.digests == before
+    again = build(small.out, small.work, settings=settings)
+    assert again.digests == before and not (small.out / MARK).exists()
 
 
 def test_the_moments_of_the_kills_differ(resumed: Resumed) -> None:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from generators.tinyworld.source import Scenes, Utterances
+from schemas.reasons import REASONS
 from schemas.records import ROLES
 from tests.builds import ANY_SCORE, Built, build, few_scenarios
 from tests.forked import ROOT
@@ -148,6 +149,15 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return build(root / "own", root / "work", settings=(*FEW, *sources, few_scenarios(root)))
 
 
+def test_a_source_without_a_row_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS[:5]), encoding="utf-8")
+    built = _build((tmp_path / "images", tmp_path / "texts.txt"), tmp_path, few_scenarios(tmp_path))
+    assert (built.status, "no image was read: look at `images.source`" in built.stdout) == (1, True)
+    assert "The models of this profile do not know your material" in " ".join(built.stdout.split())
+    assert "There is no pair in this build" in (built.out / "README.md").read_text(encoding="utf-8")
+
+
 def test_every_row_of_every_source_is_accounted_for(plain: Built) -> None:
     assert _reconciled(plain, "image") == _reconciled(plain, "text") == PART * len(KINDS)
     assert {row["role"] for row in plain.rows("data")} == set(ROLES)
@@ -205,6 +215,7 @@ def test_hostile_inputs_end_in_rows_with_a_reason_each(
     dropped = [*built.rows("excluded"), *built.rows("failed")]
     reasons = {(row["modality"], row["name"]): row.get("reason") or row["error"] for row in dropped}
     assert all(reasons.values())
+    assert {row["reason"] for row in built.rows("excluded")} <= set(REASONS)
     for name, expected in images.items():
         _expect(reasons.get(("image", os.fsencode(name).decode("utf-8", "backslashreplace"))), expected)
     found = Counter(row["reason"] for row in dropped if row["modality"] == "text" and "reason" in row)

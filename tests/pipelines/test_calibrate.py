@@ -12,6 +12,7 @@ import pytest
 from generators.tinyworld.labelled import labelled_pairs
 from schemas.config import load_config
 from tests.forked import Command
+from tests.planted import plant_dataset
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,11 @@ def test_labels_that_cannot_be_read_are_named(
     pq.write_table(pa.table({"image": [b""], "text": ["a"], column: values}), path)
     run = _calibrate(path, tmp_path)
     assert (run.returncode, message in run.stderr) == (2, True), run.stderr
+
+
+def test_the_labels_of_a_judge_are_refused(tmp_path: Path) -> None:
+    run = _calibrate(plant_dataset(tmp_path / "planted"), tmp_path)
+    assert (run.returncode, "give pairs that people labelled" in run.stderr) == (2, True)
 
 
 def test_a_folder_without_pairs_is_named(tmp_path: Path) -> None:

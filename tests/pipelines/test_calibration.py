@@ -70,5 +70,13 @@ def test_the_neutral_scaling_changes_nothing(p: float) -> None:
 
 
 def test_pairs_of_one_kind_alone_cannot_be_fitted() -> None:
-    with pytest.raises(ValueError, match="need both harmful and benign"):
+    with pytest.raises(ValueError, match="29 harmful and 0 benign ones"):
         calibrate(IDS[:50], OVERCONFIDENT[:50], np.ones(50), share=0.5, precision=0.9)
+
+
+def test_a_judge_that_tells_all_pairs_apart_gets_thresholds_that_do_not_overlap() -> None:
+    labels = np.repeat([0.0, 1.0], 50)
+    for p in (np.concatenate([np.linspace(0.01, 0.1, 50), np.linspace(0.9, 0.99, 50)]), 0.4 + labels / 5):
+        harmful, benign = fit_thresholds(p, labels, 0.9)
+        assert harmful is not None and benign is not None
+        assert benign < 0.5 <= harmful

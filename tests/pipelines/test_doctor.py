@@ -268,3 +268,11 @@ def test_the_command_line_imports_no_heavy_library() -> None:
     command: list[Any] = [sys.executable, "-c", script]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     assert shown == "\n"
+
+
+def test_models_that_know_another_world_are_warned_of(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    status, found = doctor(f"images.source={tmp_path / 'photos'}")
+    ((how, said),) = found["models"]
+    assert (status, how) == (0, "warning") and "know the pictograms" in said and "--pin laptop.toml" in said
+    assert "models" not in doctor()[1]

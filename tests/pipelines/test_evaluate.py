@@ -56,8 +56,13 @@ def done(folder: Path) -> dict[str, Any]:
 def test_all_models_are_measured_on_all_parts(done: dict[str, Any]) -> None:
     assert list(done["parts"]) == ["test", "test_ood", "folder:bench"]
     for part in done["parts"].values():
-        assert list(part["models"]) == ["judge (zero-shot)", "CLIP probe", "sft"]
-        assert len(part["differences"]) == 3
+        assert list(part["models"]) == [
+            "judge (zero-shot)",
+            "CLIP probe, linear",
+            "CLIP probe, kernel",
+            "sft",
+        ]
+        assert len(part["differences"]) == 6
     assert done["benchmarks"]["folder:bench"] == {"rows": 2, "usable": 1, "failed": {"missing_image": 1}}
 
 
@@ -80,7 +85,10 @@ def test_everything_is_written(folder: Path, done: dict[str, Any]) -> None:
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert names == {
         *("metrics.json", "comparison.md", "failed.jsonl", "bars.png", "reliability.png", "by_hazard.png"),
-        *(f"predictions/{name}.parquet" for name in ("judge-zero-shot", "CLIP-probe", "sft")),
+        *(
+            f"predictions/{name}.parquet"
+            for name in ("judge-zero-shot", "CLIP-probe-linear", "CLIP-probe-kernel", "sft")
+        ),
     }
     failed = json.loads((out / "failed.jsonl").read_text(encoding="utf-8"))
     assert (failed["place"], failed["reason"], failed["benchmark"]) == (

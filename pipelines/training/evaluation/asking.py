@@ -15,7 +15,7 @@ from pipelines.training.evaluation.faithfulness import (
     without_something_else,
 )
 from pipelines.training.evaluation.items import Item, dataset_items
-from pipelines.training.evaluation.loading import Contestant, load_model
+from pipelines.training.evaluation.loading import PROBES, Contestant, load_model
 from pipelines.training.evaluation.predictions import Prediction, prediction, scored, verdict_of
 from pipelines.training.evaluation.probe import ClipProbe
 from pipelines.training.evaluation.settings import Settings, Track
@@ -62,7 +62,8 @@ def ask_answerer(
 
 
 def _probed(contestant: Contestant, parts: Parts, settings: Settings) -> list[Prediction]:
-    probe = ClipProbe(contestant.path, settings.device).fit(dataset_items(settings.dataset, "train"))
+    probe = ClipProbe(contestant.path, settings.device, kernel=PROBES[contestant.name])
+    probe.fit(dataset_items(settings.dataset, "train"))
     return [
         scored(item, *judged)
         for items in parts.values()

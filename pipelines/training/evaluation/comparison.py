@@ -75,7 +75,7 @@ def compare_models(
 
 def tables_of(compared: Mapping[str, Compared]) -> list[Table]:
     """A table a part, then the differences."""
-    tables = [part_table(part, one.models) for part, one in compared.items()]
+    tables = [part_table(part, one.models, one.references) for part, one in compared.items()]
     return tables + [
         difference_table(part, one.differences) for part, one in compared.items() if one.differences
     ]

@@ -12,7 +12,8 @@ from pipelines.training.evaluation.settings import Settings
 from pipelines.training.policy import Policy, load_policy
 from schemas.config import Model
 
-PROBE = "CLIP probe"
+PROBES = {"CLIP probe, linear": False, "CLIP probe, kernel": True}
+"""Name of a probe to whether it is the one with a kernel."""
 
 
 class Contestant(NamedTuple):
@@ -29,14 +30,14 @@ class Contestant(NamedTuple):
 
 
 def contestants_of(settings: Settings) -> list[Contestant]:
-    """Everything that is evaluated: models as they are, the probe, then runs.
+    """Everything that is evaluated: models as they are, the probes, then runs.
 
     Raises:
         ValueError: There is nothing, something is no run, two have one name, or a run's reward would measure itself.
     """
     found = [zero_shot_contestant(path) for path in settings.models]
     if settings.probe:
-        found.append(Contestant(PROBE, settings.probe, "probe", {}))
+        found += [Contestant(name, settings.probe, "probe", {}) for name in PROBES]
     found += [run_contestant(folder) for folder in settings.runs]
     if not found:
         raise ValueError("there is nothing to evaluate: name a --run, a --model or a --probe")

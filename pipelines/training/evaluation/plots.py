@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Results = Mapping[str, Mapping[str, Figures]]
 """Part to model to figures."""
 
+FEW = 10
+"""Pairs under which a figure tells little."""
 SHOWN = {"f1": "F1", "contrast_accuracy": "contrast-set accuracy", "auroc": "AUROC"}
 COLOURS = ("#4878a8", "#c4693b", "#5f9e6e", "#8d6cab", "#b8a24a", "#5aa5a9", "#b5657f", "#7a7a7a")
 _STYLE: Any = {
@@ -109,22 +111,30 @@ def _reliability(results: Results) -> Figure:
         axes.set_title(f"{model}\n{axes.get_title()}", fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("probability of harm")
+    figure.supxlabel(f"areas: share of the pairs; hollow: fewer than {FEW} of them", fontsize=9)
     return figure
 
 
 def _curve(axes: Axes, figures: Figures, colour: str) -> None:
     filled = [one for one in figures.reliability if one[0]]
     whole = sum(size for size, _, _ in filled)
-    x, y = [p for _, p, _ in filled], [share for _, _, share in filled]
-    axes.plot(x, y, color=colour, linewidth=1, alpha=0.6)
-    areas = [12 + 300 * size / whole for size, _, _ in filled]
-    axes.scatter(x, y, s=areas, color=colour, alpha=0.75, linewidths=0, clip_on=False)
+    told = [one for one in filled if one[0] >= FEW]
+    axes.plot([p for _, p, _ in told], [share for _, _, share in told], color=colour, linewidth=1, alpha=0.6)
+    for size, p, share in filled:
+        face = colour if size >= FEW else "white"
+        area = 12 + 300 * size / whole
+        axes.scatter(
+            p, share, s=area, facecolors=face, edgecolors=colour, alpha=0.75, linewidths=1, clip_on=False
+        )
     error = figures.measures["calibration_error"].value
     axes.set_title(f"error {error:.3f}" if error is not None else "", fontsize=10)
 
 
 def _by_hazard(results: Results) -> Figure | None:
-    """A panel a part: F1 with its interval for every hazard and model; a contrast set counts for its harmful pair."""
+    """A panel a part: F1 with its interval for every hazard and model; a contrast set counts for its harmful pair.
+
+    At the right stands how many pairs are behind a hazard's points; under `FEW` they are hollow.
+    """
     models = _models(results)
     parts = {
         part: figures
@@ -143,8 +153,12 @@ def _by_hazard(results: Results) -> Figure | None:
             shift = (number - (len(models) - 1) / 2) * 0.7 / len(models)
             found = figures[model].by["hazard"] if model in figures else {}
             for row, hazard in enumerate(hazards):
-                _point(axes, row + shift, found.get(hazard, {}).get("measures", {}).get("f1"), colour)
+                _point(axes, row + shift, found.get(hazard), colour)
             axes.plot([], [], "o", color=colour, label=model)
+        known = next(iter(figures.values())).by["hazard"]
+        for row, hazard in enumerate(hazards):
+            pairs = known[hazard]["rows"] if hazard in known else 0
+            axes.text(1.04, row, f"n={pairs}", va="center", fontsize=8, color="#555555")
         axes.set_title(_wrapped(part), fontsize=11)
         axes.set_xlim(-0.02, 1.02)
         axes.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "0.25", "0.5", "0.75", "1"))
@@ -156,12 +170,14 @@ def _by_hazard(results: Results) -> Figure | None:
     return figure
 
 
-def _point(axes: Axes, row: float, found: Estimate | None, colour: str) -> None:
-    if found is None or found.value is None:
+def _point(axes: Axes, row: float, group: dict[str, Any] | None, colour: str) -> None:
+    found: Estimate | None = group["measures"].get("f1") if group else None
+    if group is None or found is None or found.value is None:
         return
-    if found.low is not None and found.high is not None:
+    few = group["rows"] < FEW
+    if found.low is not None and found.high is not None and not few:
         axes.plot([found.low, found.high], [row, row], color=colour, linewidth=1.5)
-    axes.plot(found.value, row, "o", color=colour, markersize=5)
+    axes.plot(found.value, row, "o", color=colour, markersize=5, markerfacecolor="white" if few else colour)
 
 
 def _title(hazard: str) -> str:

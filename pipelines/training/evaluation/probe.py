@@ -1,7 +1,7 @@
-"""The CLIP probe: a logistic regression on what an open_clip model sees, the baseline that reads no words of its own.
+"""The CLIP probes: small classifiers of what an open_clip model sees, the baselines that say nothing.
 
-Its features are the vectors of image and text and their product, element by element; the regression is that of the
-audit's shortcut probes.
+The linear one is a logistic regression on the vectors of image and text and their product, element by element. The one
+with a kernel can learn any combination of image and text that it has seen. Both are those of the audit.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.auditing.features import linear
+from pipelines.auditing.kernel import ProductKernelMachine
 from pipelines.training.evaluation.bootstrap import Floats
 from pipelines.training.evaluation.items import Item
 from schemas.config import Model
 from schemas.reasoning import BENIGN, HARMFUL
 
 CHUNK = 64
+FOLDS = 5
 
 
 class ClipProbe:
@@ -26,16 +29,18 @@ class ClipProbe:
     Args:
         path: An open_clip folder.
         device: `auto`, `cpu` or `cuda`.
+        kernel: Whether it is the one with a kernel.
 
     Raises:
         ModelMissingError: There is no such folder, or it holds no safetensors.
     """
 
-    def __init__(self, path: str, device: str = "auto") -> None:
+    def __init__(self, path: str, device: str = "auto", *, kernel: bool = False) -> None:
         from pipelines.models.clip import load_dual_encoder
 
         self._encoder = load_dual_encoder(Model.model_validate({"path": path, "device": device}))
-        self._regression: Any = None
+        self._kernel = kernel
+        self._classifier: Any = None
 
     def fit(self, items: Sequence[Item]) -> ClipProbe:
         """Fit on pairs and their verdicts.
@@ -47,19 +52,19 @@ class ClipProbe:
         if len(set(labels.tolist())) < 2:
             raise ValueError("the probe needs harmful and benign pairs to be fitted on")
         with _one_thread():
-            self._regression = linear().fit(self._features(items), labels)
+            self._classifier = (Kernel() if self._kernel else linear()).fit(self._features(items), labels)
         return self
 
     def judge(self, items: Sequence[Item]) -> list[tuple[str, float]]:
         """The verdict on each pair, and the log-odds that it is harmful, in nats."""
         with _one_thread():
-            odds = self._regression.decision_function(self._features(items))
+            odds = self._classifier.decision_function(self._features(items))
         return [(HARMFUL if one > 0 else BENIGN, round(float(one), 4)) for one in odds]
 
     def _features(self, items: Sequence[Item]) -> Floats:
         found = [self._vectors(items[start : start + CHUNK]) for start in range(0, len(items), CHUNK)]
         image, text = (np.concatenate(part) for part in zip(*found, strict=True))
-        return np.hstack([image, text, image * text])
+        return np.hstack([image, text] if self._kernel else [image, text, image * text])
 
     def _vectors(self, items: Sequence[Item]) -> tuple[Floats, Floats]:
         import torch
@@ -73,6 +78,34 @@ class ClipProbe:
             image = encoder.model.encode_image(**moved({"image": pictures}, encoder.model), normalize=True)
             text = encoder.model.encode_text(**moved({"text": tokens}, encoder.model), normalize=True)
         return _array(image), _array(text)
+
+
+class Kernel:
+    """The audit's machine with a product kernel, its decisions as log-odds (Platt scaling over folds)."""
+
+    def fit(self, rows: Floats, labels: npt.NDArray[np.bool_]) -> Kernel:
+        """Fit on rows (n, 2 d) and their labels."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import StratifiedKFold
+
+        known = labels.astype(np.int64)
+        unseen = np.zeros(len(rows))
+        folds = StratifiedKFold(min(FOLDS, int(np.bincount(known).min())), shuffle=True, random_state=0)
+        for fitted, left in folds.split(rows, known):
+            unseen[left] = (
+                ProductKernelMachine().fit(rows[fitted], known[fitted]).decision_function(rows[left])
+            )
+        scale = LogisticRegression(class_weight="balanced").fit(unseen[:, None], known)
+        # On a handful of pairs folds may tell nothing, or the reverse.
+        self._scale = scale if scale.coef_[0, 0] > 0 else None
+        self._machine = ProductKernelMachine().fit(rows, known)
+        return self
+
+    def decision_function(self, rows: Floats) -> Floats:
+        """Log-odds, (n,)."""
+        decided = self._machine.decision_function(rows)
+        found: Floats = decided if self._scale is None else self._scale.decision_function(decided[:, None])
+        return found
 
 
 def _array(vectors: Any) -> Floats:

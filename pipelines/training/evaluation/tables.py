@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipelines.training.evaluation.bootstrap import Estimate
@@ -53,10 +53,12 @@ class Table(NamedTuple):
     title: str
     head: list[str]
     lines: list[list[str]]
+    beside: list[list[str]] = []  # noqa: RUF012  # A tuple's default is never changed.
+    """Further lines, to hold the others against; a terminal has no room for them."""
 
     def markdown(self) -> str:
         """With its title as a heading."""
-        rows = [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.lines]
+        rows = [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.lines, *self.beside]
         return f"## {self.title}\n\n" + "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in rows)
 
     def rich(self) -> RichTable:
@@ -72,8 +74,12 @@ class Table(NamedTuple):
         return table
 
 
-def part_table(part: str, figures: dict[str, Figures]) -> Table:
-    """The measures of all models on a part; measures that none has are left out."""
+def part_table(part: str, figures: dict[str, Figures], references: Mapping[str, Estimate]) -> Table:
+    """The measures of all models on a part; measures that none has are left out.
+
+    Two more lines tell what the figures are to be held against: a model that calls everything harmful, and what of the
+    rationales is measured, measured of the references.
+    """
     some = next(iter(figures.values()))
     only = {some.rows: "all harmful", 0: "all benign"}.get(some.harmful, "")
     shown = [
@@ -86,9 +92,24 @@ def part_table(part: str, figures: dict[str, Figures]) -> Table:
         [model, *(written(one.measures.get(name), name in WITH_INTERVAL) for name in shown)]
         for model, one in figures.items()
     ]
+    beside = [] if only else [["everything harmful", *_trivial(shown, some.harmful / some.rows)]]
+    if any(name in shown for name in references):
+        beside.append(["the references", *(written(references.get(name), False) for name in shown)])
     sets = f", {some.contrast_sets} contrast sets" if some.contrast_sets else ""
     pairs = f"{some.rows} pairs{f', {only}' if only else ''}"
-    return Table(f"{part} ({pairs}{sets})", ["model", *(COLUMNS[name] for name in shown)], lines)
+    return Table(f"{part} ({pairs}{sets})", ["model", *(COLUMNS[name] for name in shown)], lines, beside)
+
+
+def _trivial(shown: Sequence[str], share: float) -> list[str]:
+    """Of a model that calls everything harmful, where that share is."""
+    known = {
+        "f1": 2 * share / (1 + share),
+        "precision": share,
+        "recall": 1.0,
+        "accuracy": share,
+        "auroc": 0.5,
+    }
+    return [f"{known[name]:.3f}" if name in known else "-" for name in shown]
 
 
 def difference_table(part: str, differences: Sequence[tuple[str, str, dict[str, Estimate]]]) -> Table:

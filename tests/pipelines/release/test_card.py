@@ -13,8 +13,9 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from pipelines.release import Facts, Terms, write_description
-from pipelines.release.card import card_text, escape_markdown
+from pipelines.release.card import _model_name, card_text, escape_markdown
 from schemas.canary import canary_of
+from schemas.config import BuildConfig
 from schemas.records import Adjudication, Annotation
 from schemas.tables import adjudication_schema, annotation_schema
 from tests.hub import card_errors
@@ -60,7 +61,7 @@ def test_it_has_the_figures_of_this_build(template: Path) -> None:
     for figure in (
         "| **all pairs** | 8 | 8 | 16 |",
         "| screen images | 19 | 16 | 3 | 0 |",
-        "| screen | image | harmful_alone | 3 |",
+        "| screen | image | harmful_alone | harmful without its other part | 3 |",
         "| `select.min_joint` | 0.85 |",
         "| Physical danger (`phy`) | 2 | 2 | 4 |",
         "This is a test.",
@@ -160,3 +161,16 @@ def test_nothing_of_the_machine_is_in_the_manifest_that_is_given_away(
         and "started" not in public
     )
     assert "photos" in public and "known.txt" in public
+
+
+def test_every_step_is_shown_with_its_own_model() -> None:
+    config = BuildConfig.model_validate({"screen": {"zero_shot": {"path": "./clip"}}}).model_dump(mode="json")
+    steps = {
+        "screen images: classifier:x": "builtin:tinyworld/screen-image",
+        "screen texts: classifier:x": "builtin:tinyworld/screen-text",
+        "screen images: zero-shot:./clip": "./clip",
+        "embed texts": "builtin:tinyworld/clip",
+        "judge": "builtin:tinyworld/judge",
+        "rationale": "builtin:tinyworld/judge",
+    }
+    assert {step: _model_name(step, config) for step in steps} == steps

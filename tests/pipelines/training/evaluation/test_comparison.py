@@ -81,6 +81,9 @@ def test_the_table_shows_values_with_their_intervals(compared: dict[str, Compare
     text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
     assert "## test (40 pairs, 20 contrast sets)" in text and "## test: paired differences" in text
     line = next(line for line in text.splitlines() if line.startswith("| sft |"))
+    trivial = next(line for line in text.splitlines() if line.startswith("| everything harmful |"))
+    assert trivial.startswith("| everything harmful | 0.667 | 0.500 | 1.000 | 0.500 | 0.500 |")
+    assert "| the references |" in text
     assert "| 0.900 [0." in line
     assert "| sft - CLIP probe | +" in text
     probe = next(line for line in text.splitlines() if line.startswith("| CLIP probe |"))

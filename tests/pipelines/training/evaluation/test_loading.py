@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from generators.weights import ModelMissingError, weights_folder
-from pipelines.training.evaluation.loading import contestants_of, file_name, load_model, run_contestant
+from pipelines.training.evaluation.loading import (
+    PROBES,
+    contestants_of,
+    file_name,
+    load_model,
+    run_contestant,
+)
 from pipelines.training.evaluation.settings import Settings
 from schemas.config import Model
 
@@ -39,7 +45,7 @@ def test_a_damaged_description_is_named(tmp_path: Path) -> None:
 
 def test_models_come_before_the_probe_and_runs(tmp_path: Path) -> None:
     settings = Settings(tmp_path, runs=(run(tmp_path / "sft"),), models=(JUDGE,), probe="clip")
-    assert [one.name for one in contestants_of(settings)] == ["judge (zero-shot)", "CLIP probe", "sft"]
+    assert [one.name for one in contestants_of(settings)] == ["judge (zero-shot)", *PROBES, "sft"]
 
 
 def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -14,15 +14,17 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
     return dataset_items(tinyworld_dataset(tmp_path_factory.mktemp("probe"), 8, ("train",)), "train")
 
 
-def test_the_probe_learns_what_it_is_fitted_on(items: list[Item]) -> None:
-    judged = ClipProbe(CLIP, "cpu").fit(items).judge(items)
+@pytest.mark.parametrize("kernel", [False, True])
+def test_the_probe_learns_what_it_is_fitted_on(items: list[Item], kernel: bool) -> None:
+    judged = ClipProbe(CLIP, "cpu", kernel=kernel).fit(items).judge(items)
     assert [verdict for verdict, _ in judged] == [item.example.verdict for item in items]
     assert all((verdict == "harmful") == (odds > 0) for verdict, odds in judged)
 
 
 def test_the_probe_is_the_same_every_time(items: list[Item]) -> None:
-    one, other = (ClipProbe(CLIP, "cpu").fit(items).judge(items[:3]) for _ in range(2))
-    assert one == other
+    for kernel in (False, True):
+        one, other = (ClipProbe(CLIP, "cpu", kernel=kernel).fit(items).judge(items[:3]) for _ in range(2))
+        assert one == other
 
 
 def test_the_probe_needs_both_verdicts(items: list[Item]) -> None:
