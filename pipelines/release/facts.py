@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.report.figures import Figures
@@ -60,6 +61,9 @@ class Split(NamedTuple):
     name: str
     files: tuple[Path, ...]
     pairs: int
+    images: int
+    """Different ones."""
+    texts: int
 
 
 class Place(NamedTuple):
@@ -113,8 +117,13 @@ class Facts:
         shards: dict[str, list[Path]] = {}
         for split, path in self.figures.data_files():
             shards.setdefault(split, []).append(path)
-        pairs = Counter(self.figures.pairs["split"].to_pylist())
-        return [Split(name, tuple(files), pairs[name]) for name, files in shards.items() if pairs[name]]
+        parts = self.figures.read_pairs(("image_id", "text_id"))
+        found = []
+        for name, files in shards.items():
+            own = parts.filter(pc.equal(parts["split"], name))
+            different = (len(own[column].unique()) for column in ("image_id", "text_id"))
+            found.append(Split(name, tuple(files), len(own), *different))
+        return [split for split in found if split.pairs]
 
     @cached_property
     def schema(self) -> pa.Schema | None:

@@ -23,6 +23,8 @@ from schemas.taxonomy import load_taxonomy
 
 STAGES = (*BUILD_STAGES, "finalize")
 """The order in which stages are shown; others follow."""
+_ROW_STAGES = tuple(dict.fromkeys(stage.removesuffix(" images").removesuffix(" texts") for stage in STAGES))
+"""As rows name their stage, whichever modality they are of."""
 METHODS = {"scenario": "Scenario-guided", "clip": "CLIP similarity", "random": "Random pairing"}
 SCORES = {
     "precision": "Pairs written as emergent that are",
@@ -283,7 +285,7 @@ def _place(order: Iterable[str], key: str) -> int:
 def _grouped(table: pa.Table, cause: str) -> list[Exclusion]:
     counts = Counter(_rows(table, "modality", "stage", cause))
     lines = [Exclusion(modality, stage, why, n) for (modality, stage, why), n in counts.items()]
-    return sorted(lines, key=lambda x: (_place(STAGES, x.stage), x.stage, -x.rows, x.modality, x.reason))
+    return sorted(lines, key=lambda x: (_place(_ROW_STAGES, x.stage), x.stage, -x.rows, x.modality, x.reason))
 
 
 def _score_line(key: str, score: Any) -> ScoreLine:
