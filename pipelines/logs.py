@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TextIO
 
 
 def quiet(verbose: bool) -> None:
-    """Keep libraries' logs and progress bars off the screen, in this process and in its workers."""
+    """Keep libraries' logs and progress bars off the screen, here and in workers, and make one line of Ctrl-C."""
+    sys.excepthook = _one_line_for_ctrl_c
     level = logging.INFO if verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(name)s: %(message)s", stream=sys.stderr)
     for name in ("apache_beam", "root"):
@@ -23,6 +25,15 @@ def quiet(verbose: bool) -> None:
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("DATASETS_VERBOSITY", "critical")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _one_line_for_ctrl_c(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("\ncrossharm: stopped\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 @contextmanager
@@ -41,6 +52,8 @@ def errors_to(path: Path | None) -> Iterator[TextIO]:
         os.dup2(log.fileno(), 2)
         try:
             yield screen
+        except KeyboardInterrupt:
+            raise
         except BaseException:
             screen.write("".join(path.read_text(errors="replace").splitlines(keepends=True)[-40:]))
             raise

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.logs import errors_to
+from tests.forked import ROOT
 
 NOISE = [sys.executable, "-c", "import sys; sys.stderr.write('chatter of a worker')"]
 
@@ -26,6 +27,15 @@ def test_after_a_failure_the_end_of_the_file_is_shown(
         subprocess.run(NOISE, check=True)
         raise RuntimeError
     assert "chatter of a worker" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"), [("KeyboardInterrupt", "\ncrossharm: stopped\n"), ("ValueError", "Traceback")]
+)
+def test_ctrl_c_is_one_line_and_other_errors_are_told_whole(raised: str, said: str) -> None:
+    command = [sys.executable, "-c", f"from pipelines.logs import quiet; quiet(False); raise {raised}"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode != 0 and ended.stderr.startswith(said)
 
 
 def test_afterwards_errors_reach_the_screen_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

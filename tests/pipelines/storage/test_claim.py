@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.storage.claim import claim, release, require_ours
+from pipelines.storage.claim import MARK, claim, release, require_ours
 
 MANIFEST = {"crossharm": "1", "configuration": {}, "dataset_digest": "0"}
 
@@ -33,6 +33,7 @@ def test_an_empty_folder_and_none_are_taken(tmp_path: Path) -> None:
         claim(folder)
         (folder / "README.md").write_text("half written", encoding="utf-8")
         require_ours(folder)
+        assert (folder / MARK).is_file()
 
 
 def test_a_finished_dataset_is_built_again(tmp_path: Path) -> None:
