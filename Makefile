@@ -31,7 +31,7 @@ ablation: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.ablation --dataset $(DATASET) $(SFT_HALF) $(OTHER_HALF)
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipelines.engine import choose_engine
 from pipelines.logs import quiet
@@ -180,13 +181,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         sys.stderr.write(f"crossharm: {error}\n")
         return 2
-    try:
-        return run_build(ready)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ncrossharm: stopped; the same command goes on, and asks no model twice\n")
-        sys.stderr.flush()
-        # Beam's threads would hold the process until they are done.
-        os._exit(130)
+    signal.signal(signal.SIGINT, _stop)
+    return run_build(ready)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """End at once after Ctrl-C: Beam would make an error of its own of it, and a build may be cut off anywhere."""
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    sys.stderr.write(
+        f"{show_cursor}\ncrossharm: stopped; the same command goes on, and asks no model twice\n"
+    )
+    sys.stderr.flush()
+    os._exit(130)
 
 
 if __name__ == "__main__":
