@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -181,17 +182,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         sys.stderr.write(f"crossharm: {error}\n")
         return 2
-    signal.signal(signal.SIGINT, _stop)
+    # A copy, since a build with workers sends standard error to a file.
+    signal.signal(signal.SIGINT, partial(_stop, os.dup(2)))
     return run_build(ready)
 
 
-def _stop(number: int, frame: object) -> NoReturn:
+def _stop(screen: int, number: int, frame: object) -> NoReturn:
     """End at once after Ctrl-C: Beam would make an error of its own of it, and a build may be cut off anywhere."""
-    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-    sys.stderr.write(
-        f"{show_cursor}\ncrossharm: stopped; the same command goes on, and asks no model twice\n"
-    )
-    sys.stderr.flush()
+    cursor = "\x1b[?25h" if os.isatty(screen) else ""
+    said = f"{cursor}\ncrossharm: stopped; the same command goes on, and asks no model twice\n"
+    os.write(screen, said.encode())
     os._exit(130)
 
 
