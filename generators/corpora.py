@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from schemas.records import Excluded, Failed, Modality, Provenance, RawAsset
+from schemas.records import Excluded, Failed, Modality, Provenance, RawAsset, said_by
 from schemas.references import PREFIX
 
 STAGE = "ingest"
@@ -153,7 +153,7 @@ class Pool(NamedTuple):
         """A row that could not be read."""
         name = printable(name)
         id = row_id(self.modality, self.source, name)
-        return Failed(self.modality, id, name, STAGE, type(error).__name__, printable(str(error)))
+        return Failed(self.modality, id, name, STAGE, type(error).__name__, printable(said_by(error)))
 
 
 def _first(carried: Mapping[str, Any], keys: tuple[str, ...]) -> str:
@@ -199,7 +199,9 @@ class Folder:
         path = self._root / relative
         try:
             target = path.resolve(strict=True)
-        except (OSError, RuntimeError) as error:
+        except RuntimeError:  # What pathlib raises says where the folder is.
+            return self._pool.failed(relative, RuntimeError("symbolic links that go round in a circle"))
+        except OSError as error:
             return self._pool.failed(relative, error)
         if not target.is_relative_to(self._root):
             return self._pool.excluded(relative, "outside_folder")

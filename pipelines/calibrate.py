@@ -166,7 +166,7 @@ def _stored(path: Path, config: BuildConfig, workspace: Any, dropped: list[str])
     import hashlib
 
     from generators.decode import Unusable, normalise_text
-    from pipelines.stages.ingest import store_image
+    from pipelines.stages.decoding import store_image
 
     seen = set()
     for number, row in enumerate(read_pairs(path)):

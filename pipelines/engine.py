@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +31,11 @@ class Engine(NamedTuple):
     def in_process(self) -> bool:
         """Whether Beam's in-process engine runs it, in this process or in worker processes of this machine."""
         return _short(self.runner) in IN_PROCESS
+
+    @property
+    def cores(self) -> int:
+        """Cores of this machine for each worker."""
+        return max(1, (os.cpu_count() or 1) // self.workers)
 
     @property
     def name(self) -> str:

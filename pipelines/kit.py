@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,7 +90,7 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         ValueError: A font file cannot be used.
     """
     check_fonts(config.compose.fonts)
-    threads = max(1, (os.cpu_count() or 1) // engine.workers)
+    threads = engine.cores
     clip = _threaded(config.embed.model, threads)
     judge = make_judge(config, workspace, threads)
     kit = Kit(

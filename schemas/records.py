@@ -227,3 +227,10 @@ class Failed(NamedTuple):
     error: str
     """The exception's class."""
     detail: str = ""
+
+
+def said_by(error: Exception) -> str:
+    """What an exception says, without the place on this machine of a file that cannot be read."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)

@@ -93,7 +93,7 @@ def measure(data: bytes, caps: Ingest, hashed: bool) -> Picture:
 
 
 def _decoded(data: bytes, caps: Ingest, hashed: bool) -> Picture:
-    from pipelines.stages.ingest import pdq
+    from pipelines.stages.decoding import pdq
 
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > caps.max_pixels:

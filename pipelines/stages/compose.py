@@ -6,10 +6,9 @@ Drawn pictures are remembered under (pair, style) and the fingerprint of the lay
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,12 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
-from PIL import Image, features
 from PIL import __version__ as pillow_version
+from PIL import features
 
-from pipelines.stages.layout import STYLES, VERSION, Style, has_boxes, lay_out
+from pipelines.processes import FEW, Broken, process_pool
+from pipelines.stages.drawing import QUALITY, Drawing, store_drawing
+from pipelines.stages.layout import STYLES, VERSION, Style, has_boxes
 from schemas.config import Compose as ComposeConfig
 from schemas.records import Failed, Pair
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pipelines.progress import Tally
     from pipelines.storage.workspace import Workspace
 
-QUALITY = 90
 FLUSH = 256
 """Pairs drawn between two writes to the cache."""
 BOXES = "with boxes"
@@ -60,24 +60,11 @@ def key_of(pair: Pair, config: ComposeConfig) -> str:
     return f"{pair.judgement.candidate.id}:{style_of(pair, config)}"
 
 
-def draw(image: bytes, text: str, style: Style, width: int, fonts: Sequence[str] = ()) -> bytes:
-    """The composed picture as a JPEG without metadata; see `lay_out`.
-
-    Raises:
-        OSError: The bytes are no image that can be decoded.
-    """
-    with Image.open(io.BytesIO(image)) as opened:
-        picture = lay_out(opened, text, style, width, fonts)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
-    return buffer.getvalue()
-
-
 class _Draw(beam.DoFn):
     """Look up a batch of pairs in the cache, draw the missing, and store them before they are sent on."""
 
-    def __init__(self, config: ComposeConfig, workspace: Workspace, threads: int, tally: Tally) -> None:
-        self._config, self._workspace, self._threads, self._tally = config, workspace, threads, tally
+    def __init__(self, config: ComposeConfig, workspace: Workspace, processes: int, tally: Tally) -> None:
+        self._config, self._workspace, self._processes, self._tally = config, workspace, processes, tally
 
     def setup(self) -> None:
         self._blobs = self._workspace.blobs()
@@ -105,9 +92,7 @@ class _Draw(beam.DoFn):
         pairs, self._pending = self._pending, []
         known = self._known(pairs)
         missing = [pair for pair in pairs if key_of(pair, self._config) not in known]
-        # Pillow lets go of the interpreter while it decodes, resizes and encodes.
-        with ThreadPoolExecutor(self._threads) as executor:
-            drawn = dict(zip(missing, executor.map(self._drawn, missing), strict=True))
+        drawn = dict(zip(missing, self._drawn(missing), strict=True))
         results = [self._result(pair, known, drawn.get(pair)) for pair in pairs]
         new = {key_of(pair, self._config): id for pair, id in drawn.items() if isinstance(id, str)}
         self._cache.put_many({key: id.encode() for key, id in new.items()})
@@ -118,26 +103,29 @@ class _Draw(beam.DoFn):
         found = {key: id.decode() for key, id in self._cache.get_many(keys).items()}
         return {key: id for key, id in found.items() if id in self._blobs}
 
-    def _drawn(self, pair: Pair) -> str | Exception:
-        """The id of the drawn picture, or why there is none."""
-        candidate = pair.judgement.candidate
-        try:
-            image = self._blobs.get(candidate.image_id)
-            style, width, fonts = style_of(pair, self._config), self._config.width, self._config.fonts
-            return self._blobs.put(draw(image, candidate.text, style, width, fonts))
-        except (KeyError, OSError, ValueError, Image.DecompressionBombError) as error:
-            return error
+    def _drawn(self, pairs: Sequence[Pair]) -> Iterable[str | Broken]:
+        """Of each pair the id of the drawn picture, or why there is none."""
+        wanted = [self._drawing(pair) for pair in pairs]
+        store = partial(store_drawing, blobs=self._blobs)
+        if self._processes > 1 and len(wanted) > FEW:
+            return process_pool(self._processes).map(store, wanted, chunksize=8)
+        return map(store, wanted)
+
+    def _drawing(self, pair: Pair) -> Drawing:
+        candidate, config = pair.judgement.candidate, self._config
+        style = style_of(pair, config)
+        return Drawing(candidate.image_id, candidate.text, style, config.width, tuple(config.fonts))
 
     def _result(
-        self, pair: Pair, known: dict[str, str], drawn: str | Exception | None
+        self, pair: Pair, known: dict[str, str], drawn: str | Broken | None
     ) -> Pair | TaggedOutput[str, Any]:
         self._tally.count("cached" if drawn is None else "inferred")
-        if isinstance(drawn, Exception):
+        if isinstance(drawn, Broken):
             self._tally.count("failed")
             candidate = pair.judgement.candidate
-            name, detail = type(drawn).__name__, f"image {candidate.image_id}: {drawn}"
+            detail = f"image {candidate.image_id}: {drawn.message}"
             return TaggedOutput(
-                "failed", Failed("candidate", candidate.id, candidate.id, "compose", name, detail)
+                "failed", Failed("candidate", candidate.id, candidate.id, "compose", drawn.error, detail)
             )
         self._tally.count("kept")
         if has_boxes(pair.judgement.candidate.text, self._config.fonts):
@@ -151,15 +139,15 @@ class Compose(beam.PTransform[PCollection[Pair], tuple[PCollection[Pair], PColle
     Args:
         config: Style, width and fonts.
         workspace: Where the images are read, and the pictures and the cache are kept.
-        threads: Pictures drawn at once.
+        processes: Pictures drawn at once, where there are many.
         tally: Counts `in`, `kept`, `failed`, of the pictures `cached` and `inferred` (drawn), and those `with boxes`.
     """
 
     def __init__(
-        self, config: ComposeConfig, workspace: Workspace, tally: Tally, *, threads: int = 1
+        self, config: ComposeConfig, workspace: Workspace, tally: Tally, *, processes: int = 1
     ) -> None:
         super().__init__()
-        self._draw = _Draw(config, workspace, threads, tally)
+        self._draw = _Draw(config, workspace, processes, tally)
 
     def expand(self, pairs: PCollection[Pair]) -> tuple[PCollection[Pair], PCollection[Failed]]:
         """Draw in batches."""

@@ -9,43 +9,30 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import PIL
-from PIL import Image
 
 from generators.corpora import ImageSource, TooLarge, printable, row_id
-from generators.decode import Unusable, decode_image, encode_image, normalise_text
+from generators.decode import Unusable, normalise_text
 from pipelines.models import faces
+from pipelines.processes import FEW, Broken, process_pool
 from pipelines.progress import Tally
-from pipelines.storage.blobs import BlobStore
+from pipelines.stages.decoding import Stored, stored_or_why
 from pipelines.storage.cache import decode_json, encode_json
 from pipelines.storage.workspace import Workspace
 from schemas import config
-from schemas.records import NOT_SEARCHED, Excluded, Failed, ImageAsset, Modality, RawAsset, TextAsset
+from schemas.records import Excluded, Failed, ImageAsset, Modality, RawAsset, TextAsset
 
 STAGE = "ingest"
 BATCH = 256
 """Images decoded between two writes of the cache."""
 AHEAD = 2
-"""Images that are read before the first of them is decoded; more would only take memory."""
-PDQ_SIDE = 512
-"""PDQ's reference implementation, too, hashes a copy of at most this size."""
+"""Images, for every process, that are read before the first of them is decoded; more would only take memory."""
 
-
-class Stored(NamedTuple):
-    """An image that was decoded and stored."""
-
-    id: str
-    width: int
-    height: int
-    pdq: str
-    faces_blurred: int = NOT_SEARCHED
-
-
-Outcome = Stored | Unusable | Exception
+Outcome = Stored | Unusable | Broken
 
 
 def fingerprint(caps: config.Ingest) -> str:
@@ -53,29 +40,6 @@ def fingerprint(caps: config.Ingest) -> str:
     blurring = faces.version() if caps.blur_faces else ""
     depends = f"ingest-v2 {PIL.__version__} {caps.model_dump_json()} {blurring}"
     return hashlib.sha256(depends.encode()).hexdigest()
-
-
-def pdq(image: Image.Image) -> str:
-    """PDQ hash of an RGB image, as 64 hex digits (Facebook's PDQ, 256 bits)."""
-    import pdqhash
-
-    small = image.copy()
-    small.thumbnail((PDQ_SIDE, PDQ_SIDE), Image.Resampling.BILINEAR)
-    bits, _ = pdqhash.compute(np.asarray(small))
-    return np.packbits(bits.astype(np.uint8)).tobytes().hex()
-
-
-def store_image(data: bytes, caps: config.Ingest, blobs: BlobStore) -> Stored:
-    """Decode an image, blur its faces if the caps say so, and put it in the blob store.
-
-    Raises:
-        Unusable: It cannot be stored; the reason says why.
-    """
-    image, blurred = decode_image(data, caps), NOT_SEARCHED
-    if caps.blur_faces:
-        image, blurred = faces.blur_faces(image)
-    jpeg = encode_image(image, caps.quality)
-    return Stored(blobs.put(jpeg), image.width, image.height, pdq(image), blurred)
 
 
 def ingest_text(raw: RawAsset, max_characters: int) -> TextAsset | Excluded:
@@ -100,8 +64,8 @@ def _image_row(raw: RawAsset, outcome: Outcome) -> ImageAsset | Excluded | Faile
     if isinstance(outcome, Unusable):
         return _excluded("image", raw, outcome)
     source, name = raw.provenance.source, raw.provenance.name
-    error = type(outcome).__name__
-    return Failed("image", row_id("image", source, name), name, STAGE, error, printable(str(outcome)))
+    id = row_id("image", source, name)
+    return Failed("image", id, name, STAGE, outcome.error, printable(outcome.message))
 
 
 class IngestImages(beam.PTransform[Any, Any]):
@@ -113,13 +77,20 @@ class IngestImages(beam.PTransform[Any, Any]):
         workspace: Blob store and cache.
         tally: Counts `in`, `kept`, `excluded`, `failed`, `cached` and `inferred` (read and decoded anew), and
             `faces_blurred` in what is kept.
+        processes: Images decoded at once, where there are many.
     """
 
     def __init__(
-        self, config: config.Ingest, source: ImageSource, *, workspace: Workspace, tally: Tally
+        self,
+        config: config.Ingest,
+        source: ImageSource,
+        *,
+        workspace: Workspace,
+        tally: Tally,
+        processes: int = 1,
     ) -> None:
         super().__init__()
-        self._ingest = _IngestImages(config, source, workspace, tally)
+        self._ingest = _IngestImages(config, source, workspace, tally, processes)
 
     def expand(self, raw: Any) -> dict[str, Any]:
         """Ingest in batches, without a shuffle."""
@@ -167,12 +138,20 @@ class _IngestTexts(beam.DoFn):
 
 
 class _IngestImages(beam.DoFn):
-    def __init__(self, caps: config.Ingest, source: ImageSource, workspace: Workspace, tally: Tally) -> None:
+    def __init__(
+        self,
+        caps: config.Ingest,
+        source: ImageSource,
+        workspace: Workspace,
+        tally: Tally,
+        processes: int,
+    ) -> None:
         self._caps = caps
         self._source = source
         self._blobs = workspace.blobs()
         self._cache = workspace.cache(fingerprint(caps))
         self._tally = tally
+        self._processes = processes
 
     def process(self, batch: list[RawAsset]) -> Iterator[Any]:
         keys = [self._key(raw) for raw in batch]
@@ -190,24 +169,29 @@ class _IngestImages(beam.DoFn):
     def finish_bundle(self) -> None:
         self._tally.flush()
 
-    def _key(self, raw: RawAsset) -> str | OSError:
+    def _key(self, raw: RawAsset) -> str | Broken:
         try:
             return hashlib.sha256(self._source.identity(raw.locator).encode()).hexdigest()
         except OSError as error:
-            return error
+            return Broken.of(error)
 
     def _outcomes(
-        self, batch: list[RawAsset], keys: list[str | OSError], known: dict[str, bytes]
+        self, batch: list[RawAsset], keys: list[str | Broken], known: dict[str, bytes]
     ) -> Iterator[Outcome]:
-        """What became of each row; one is read while the one before is decoded, so that two cores have work."""
-        with ThreadPoolExecutor(1) as decoder:
+        """What became of each row; some are read while those before are decoded, so that all cores have work."""
+        with self._decoder(len(batch) - len(known)) as decoder:
             pending: deque[Outcome | Future[Outcome]] = deque()
             for raw, key in zip(batch, keys, strict=True):
-                outcome = key if isinstance(key, OSError) else self._known(known.get(key))
+                outcome = key if isinstance(key, Broken) else self._known(known.get(key))
                 pending.append(self._begun(raw, decoder) if outcome is None else outcome)
-                if len(pending) > AHEAD:
+                if len(pending) > AHEAD * self._processes:
                     yield _ended(pending.popleft())
             yield from map(_ended, pending)
+
+    def _decoder(self, images: int) -> AbstractContextManager[Executor]:
+        """Decodes what it is given, beside this thread."""
+        many = self._processes > 1 and images > FEW
+        return nullcontext(process_pool(self._processes)) if many else ThreadPoolExecutor(1)
 
     def _known(self, entry: bytes | None) -> Outcome | None:
         """What the cache remembers, unless the blob store was cleaned since."""
@@ -225,19 +209,13 @@ class _IngestImages(beam.DoFn):
         except TooLarge as error:
             return Unusable("too_many_bytes", "", error.size, self._caps.max_bytes)
         except Exception as error:  # noqa: BLE001 - readers of hostile files may raise anything; it is in the row
-            return error
-        return decoder.submit(self._decoded, data, self._caps_of(raw))
+            return Broken.of(error)
+        return decoder.submit(stored_or_why, data, self._caps_of(raw), self._blobs)
 
     def _caps_of(self, raw: RawAsset) -> config.Ingest:
         """Nobody is to be recognised in what was generated."""
         retrieved = raw.provenance.origin == "retrieved"
         return self._caps if retrieved else self._caps.model_copy(update={"blur_faces": False})
-
-    def _decoded(self, data: bytes, caps: config.Ingest) -> Outcome:
-        try:
-            return store_image(data, caps, self._blobs)
-        except Exception as error:  # noqa: BLE001 - decoders of hostile bytes may raise anything; it is in the row
-            return error
 
 
 def _ended(outcome: Outcome | Future[Outcome]) -> Outcome:

@@ -11,7 +11,8 @@ from apache_beam.testing.util import assert_that
 from PIL import Image
 
 from pipelines.progress import Tally
-from pipelines.stages.compose import Compose, draw, fingerprint, style_of
+from pipelines.stages.compose import Compose, fingerprint, style_of
+from pipelines.stages.drawing import draw
 from pipelines.stages.layout import STYLES
 from pipelines.storage.workspace import Workspace
 from schemas.config import Compose as ComposeConfig
@@ -38,11 +39,13 @@ def _store(path: str, found: list[object]) -> None:
 
 
 def _compose(
-    pairs: list[Pair], folder: Path, config: ComposeConfig = CONFIG
+    pairs: list[Pair], folder: Path, config: ComposeConfig = CONFIG, processes: int = 1
 ) -> tuple[list[list[str]], list[list[str]], dict[str, int]]:
     workspace = Workspace(str(folder / "work"))
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    composed, failed = pipeline | beam.Create(pairs) | Compose(config, workspace, Tally("", "compose"))
+    composed, failed = (
+        pipeline | beam.Create(pairs) | Compose(config, workspace, Tally("", "compose"), processes=processes)
+    )
     ids = composed | beam.Map(lambda pair: (pair.judgement.candidate.text, pair.composed_id))
     assert_that(ids, partial(_store, str(folder / "composed")), "composed")
     assert_that(failed, partial(_store, str(folder / "failed")), "failed")
@@ -69,6 +72,19 @@ def test_a_second_run_draws_nothing_and_gives_the_same_pictures(tmp_path: Path) 
     assert first == second
     assert (drawn["inferred"], drawn.get("cached", 0)) == (300, 0)
     assert (looked_up.get("inferred", 0), looked_up["cached"]) == (0, 300)
+
+
+def test_processes_draw_the_same_pictures_and_say_what_cannot_be_drawn(tmp_path: Path) -> None:
+    pairs = []
+    for folder in ("one", "two"):
+        blobs = Workspace(str(tmp_path / folder / "work")).blobs()
+        images = [blobs.put(_jpeg()), blobs.put(b"no image"), blobs.put(_jpeg()[:300])]
+        pairs = [_pair(images[number % 3], f"text {number}") for number in range(300)]
+    one, failed_one, _ = _compose(pairs, tmp_path / "one")
+    two, failed_two, drawn = _compose(pairs, tmp_path / "two", processes=2)
+    assert one == two
+    assert failed_one == failed_two
+    assert (len(two), len(failed_two), drawn["inferred"]) == (100, 200, 300)
 
 
 def test_pictures_with_a_box_are_counted_and_a_font_that_has_the_character_draws_them(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from PIL import Image
 
 from generators.corpora import open_images, open_texts, printable
 from pipelines.models.faces import blur_faces, find_faces
+from pipelines.processes import FEW
 from pipelines.progress import Tally, read_progress
-from pipelines.stages.ingest import IngestImages, IngestTexts, fingerprint, pdq, store_image
+from pipelines.stages.decoding import pdq, store_image
+from pipelines.stages.ingest import IngestImages, IngestTexts, fingerprint
 from pipelines.stages.sources import ReadRows
 from pipelines.storage.workspace import Workspace
 from schemas.config import Ingest
@@ -30,7 +32,7 @@ import sys
 from pathlib import Path
 from generators.corpora import TooLarge, open_images
 from generators.decode import Unusable
-from pipelines.stages.ingest import store_image
+from pipelines.stages.decoding import store_image
 from pipelines.storage.blobs import BlobStore
 from schemas.config import Ingest
 from schemas.records import RawAsset
@@ -66,7 +68,15 @@ def _collect(row: Any) -> None:
     _collected.append(row)
 
 
-def _run(images: str = "", texts: str = "", work: str = "", run: str = "", limit: int = 1_000) -> list[Any]:
+def _run(
+    images: str = "",
+    texts: str = "",
+    work: str = "",
+    run: str = "",
+    limit: int = 1_000,
+    *,
+    processes: int = 1,
+) -> list[Any]:
     """All rows that come out of ingest, whatever their output."""
     caps, tally = Ingest(), Tally(run, "ingest")
     _collected.clear()
@@ -74,7 +84,7 @@ def _run(images: str = "", texts: str = "", work: str = "", run: str = "", limit
         source: Any = open_images(images) if images else open_texts(texts)
         raw = pipeline | "Read" >> ReadRows(source, limit, tally)
         step = (
-            IngestImages(caps, source, workspace=Workspace(work), tally=tally)
+            IngestImages(caps, source, workspace=Workspace(work), tally=tally, processes=processes)
             if images
             else IngestTexts(caps, tally=tally)
         )
@@ -104,6 +114,19 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str
     folder, work = tmp_path_factory.mktemp("h") / "images", str(tmp_path_factory.mktemp("work"))
     expected = _hostile().hostile_folder(folder)
     return expected, _run(str(folder), work=work), Workspace(work)
+
+
+def test_processes_make_the_same_rows_of_hostile_files(hostile_run: Any, tmp_path: Path) -> None:
+    expected, rows, workspace = hostile_run
+    folder = tmp_path / "images"
+    _hostile().hostile_folder(folder)
+    assert len(expected) > FEW
+    again = _run(str(folder), work=str(tmp_path / "work"), processes=2)
+    assert sorted(map(repr, again)) == sorted(map(repr, rows))
+    assert str(tmp_path) not in repr(again)
+    blobs = Workspace(str(tmp_path / "work")).blobs()
+    kept = [row.id for row in again if isinstance(row, ImageAsset)]
+    assert all(blobs.get(id) == workspace.blobs().get(id) for id in kept)
 
 
 def test_each_of_over_sixty_hostile_files_ends_in_one_row_with_the_right_reason(hostile_run: Any) -> None:
