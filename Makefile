@@ -58,4 +58,4 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) datasets_out build *.egg-info
+	rm -rf $(VENV) build *.egg-info

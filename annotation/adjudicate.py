@@ -2,8 +2,8 @@
 
 Yes, no and unsure are three answers; a question on which unsure is the likeliest is not settled. Hazard and
 mechanism are the commonest ones, and severity the median, of those who found the pair harmful. Ties and what is
-uncertain go to annotations/second_round.parquet, for an expert; an expert's answer settles. Disagreement is kept:
-votes, agreement and every rationale are in annotations/adjudicated.parquet.
+uncertain stay open for an expert, to whom `push --round 2` sends them; an expert's answer settles. Disagreement is
+kept: votes, agreement and every rationale are in annotations/adjudicated.parquet.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Adjudicate, write and print; 0 if it was written, 2 if something cannot be used."""
     arguments = parser().parse_args(argv)
-    from annotation.adjudicated import write_adjudicated, write_second_round
+    from annotation.adjudicated import write_adjudicated
     from annotation.answers import FOLDER, AnnotationsError, read_answers
     from annotation.settle import settle
     from annotation.storing import write_json
@@ -60,7 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         answers = read_answers(arguments.dataset)
         settled = settle(answers, arguments.method, limit)
-        write_second_round(arguments.dataset, settled.open())
         write_json(arguments.dataset / FOLDER / "adjudication.json", summary(settled, answers))
         write_adjudicated(arguments.dataset, settled.rows, answers.digest)
     except (AnnotationsError, OSError) as error:
@@ -110,8 +109,7 @@ def _print(settled: Settled, answers: Answers, dataset: Path) -> None:
     folder = dataset / FOLDER
     lines = [f"Written: {folder / 'adjudicated.parquet'}"]
     if settled.open():
-        only = folder / "second_round.parquet"
-        command = ["python", "-m", "annotation", "push", str(dataset), "--round", "2", "--only", str(only)]
+        command = ["python", "-m", "annotation", "push", str(dataset), "--round", "2", "--url", "ADDRESS"]
         lines.append(f"{len(settled.open()):,} pairs need an expert: {shlex.join(command)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

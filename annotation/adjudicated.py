@@ -34,12 +34,6 @@ def write_adjudicated(dataset: Path, rows: Iterable[Adjudication], digest: str) 
     write_table(dataset / FOLDER / "adjudicated.parquet", pa.Table.from_pylist(named, schema))
 
 
-def write_second_round(dataset: Path, pairs: list[str]) -> None:
-    """Write the ids of the pairs that need an expert; an empty table if none does."""
-    table = pa.table({"pair_id": pa.array(pairs, pa.string())})
-    write_table(dataset / FOLDER / "second_round.parquet", table)
-
-
 def read_adjudicated(dataset: Path) -> dict[str, Adjudication]:
     """Read the adjudications of a dataset by pair id.
 

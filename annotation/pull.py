@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("dataset", type=Path, help="the dataset that was pushed")
-    add("--url", required=True, help="the server, such as http://localhost:8080")
+    add("--url", required=True, help="the server's address, as `serve` prints it")
     add("--project", default="", help="number or title (default: that of `serve`)")
     add("--all", action="store_true", help="read every task again, not only those that changed")
     return parser

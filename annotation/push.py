@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("dataset", type=Path, help="a finished dataset")
-    add("--url", required=True, help="the server, such as http://localhost:8080")
+    add("--url", required=True, help="the server's address, as `serve` prints it")
     add("--project", default="", help="number or title (default: that of `serve`); a new title is made")
     add("--overlap", type=_count, help="annotators a pair (default: 2 for a new project)")
     add(

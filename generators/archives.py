@@ -23,7 +23,7 @@ from generators.corpora import (
     printable,
     read_capped,
 )
-from schemas.records import Failed
+from schemas.records import Failed, said_by
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "jpe", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff", "svg")
 
@@ -153,7 +153,7 @@ class ParquetImages:
             cell = next(cells)
         except (pa.ArrowException, OSError, StopIteration) as error:
             self._cursor = (-1, 0, iter(()))
-            raise OSError(f"row group {group} cannot be read: {error}") from None
+            raise OSError(f"row group {group} cannot be read: {said_by(error)}") from None
         self._cursor = (group, row + 1, cells)
         if not cell.is_valid:
             return b""

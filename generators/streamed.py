@@ -15,6 +15,7 @@ from generators.corpora import CARRIED, LINE_BYTES, Pool, Row, SourceError, TooL
 from generators.decode import Unusable
 from generators.hub_datasets import Opened, open_dataset, reading_errors, spelled
 from generators.textfiles import other_columns, text_column, text_row, too_long
+from schemas.records import said_by
 from schemas.references import DatasetReference
 
 LISTED = 1000
@@ -76,7 +77,9 @@ class StreamedImages:
             record = self._record((part[0], part[1]), row)
         except reading_errors() as error:
             self._cursor = None
-            raise OSError(f"file {part[0]} cannot be read: {type(error).__name__}: {error}") from None
+            raise OSError(
+                f"file {part[0]} cannot be read: {type(error).__name__}: {said_by(error)}"
+            ) from None
         cells = (record.get(name) for name in self._columns)
         data = _bytes(next((cell for cell in cells if cell is not None), None))
         if len(data) > max_bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,12 @@ DELIMITERS = ",;\t"
 """Of CSV files, the likeliest first."""
 
 
+def _delimiter(header: str) -> str:
+    """What parts the most fields; what stands within quotes parts none."""
+    unquoted = re.sub(r'"[^"]*"', "", header)
+    return max(DELIMITERS, key=unquoted.count)
+
+
 class CsvTexts:
     """A column of a CSV file with a header; a row whose number of fields differs from it is malformed.
 
@@ -77,7 +84,7 @@ class CsvTexts:
     def __init__(self, path: Path, column: str = "") -> None:
         self._path = path.resolve()
         self._pool = Pool("text", printable(path.name))
-        self._delimiter = max(DELIMITERS, key=(next(_lines(self._path), "") or "").count)
+        self._delimiter = _delimiter(next(_lines(self._path), "") or "")
         header = next(self._fields(), [])
         if isinstance(header, csv.Error):
             raise SourceError(f"the header of {path} cannot be read: {header}")

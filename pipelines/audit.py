@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         + ", ".join(f"{name}={_shown(value)}" for name, value in Limits()._asdict().items()),
     )
     add = parser.add_argument
-    add("dataset", type=Path, help="the folder that a build wrote")
+    add("dataset", type=Path, help="the folder that a build or finalize wrote")
     add(
         "--limit",
         action="append",

@@ -91,7 +91,7 @@ def assemble(pipeline: Any, config: BuildConfig, kit: Kit) -> Any:
     # Other thresholds may find a contrast set for these, and should not need the model again.
     selected["reserve"] | "Reserve" >> Rationale(kit.rationaliser, kit.workspace, kit.tally("reserve"))
     composed, torn = explained["kept"] | "Compose" >> Compose(
-        config.compose, kit.workspace, kit.tally("compose"), processes=kit.threads
+        config.compose, kit.workspace, kit.tally("compose"), processes=kit.processes
     )
     unused = [
         {"assets": images.kept, "pairs": composed} | "UnusedImages" >> Unused("image"),

@@ -111,22 +111,24 @@ def fit_thresholds(p: Floats, labels: Floats, precision: float) -> Thresholds:
     Harmful begins at even odds at the lowest, and benign ends there at the highest, so that no pair is both: a judge
     that tells all of these pairs apart would else reach any share with thresholds that overlap.
     """
-    harmful = _lowest(p, labels, precision)
-    benign = _lowest(1 - p, 1 - labels, precision)
-    return Thresholds(
-        None if harmful is None else max(harmful, EVEN),
-        None if benign is None else min(round(1 - benign, 4), EVEN - 1e-4),
-    )
+    benign = _lowest(1 - p, 1 - labels, precision, EVEN + 1e-4)
+    return Thresholds(_lowest(p, labels, precision, EVEN), None if benign is None else round(1 - benign, 4))
 
 
-def _lowest(p: Floats, labels: Floats, precision: float) -> float | None:
-    """The lowest probability from which on at least that share is positive; rounded down to 4 decimals."""
+def _lowest(p: Floats, labels: Floats, precision: float, floor: float) -> float | None:
+    """The lowest probability, from `floor` up, from which on at least that share is positive, at 4 decimals."""
+    above = p >= floor
+    p, labels = p[above], labels[above]
     order = np.argsort(-p, kind="stable")
     shares = np.cumsum(labels[order]) / np.arange(1, len(p) + 1)
     # A threshold takes all pairs of one probability or none of them.
-    last_of_ties = np.append(np.diff(p[order]) != 0, True)
+    last_of_ties = np.diff(p[order], append=-1.0) != 0
     good = np.flatnonzero((shares >= precision) & last_of_ties)
-    return float(np.floor(p[order][good[-1]] * 1e4) / 1e4) if len(good) else None
+    if not len(good):
+        return None
+    if good[-1] == len(p) - 1:
+        return floor
+    return max(floor, float(np.floor(p[order][good[-1]] * 1e4) / 1e4))
 
 
 def is_fitting(id: str, share: float) -> bool:

@@ -34,8 +34,14 @@ class Engine(NamedTuple):
 
     @property
     def cores(self) -> int:
-        """Cores of this machine for each worker."""
-        return max(1, (os.cpu_count() or 1) // self.workers)
+        """Cores that this process may use, for each worker."""
+        mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, mine // self.workers)
+
+    @property
+    def processes(self) -> int:
+        """Processes that a stage may begin for itself: none beside Beam's own workers, here or on a cluster."""
+        return self.cores if self.in_process and self.workers == 1 else 1
 
     @property
     def name(self) -> str:

@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("dataset", type=Path, help="folder of a finished build")
+    add("dataset", type=Path, help="the folder that a build or finalize wrote")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--repo", metavar="OWNER/NAME", help="dataset repository on the Hub")
     where.add_argument(

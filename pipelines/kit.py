@@ -49,6 +49,7 @@ class Kit(NamedTuple):
     judge: Judge | ServedJudge
     rationaliser: Rationaliser | ServedRationaliser
     threads: int
+    processes: int
     """What one worker may use at once."""
 
     @property
@@ -110,6 +111,7 @@ def make_kit(config: BuildConfig, out: Path, workspace: Workspace, run_id: str, 
         judge=judge,
         rationaliser=_rationaliser(config.judge, workspace, threads),
         threads=threads,
+        processes=engine.processes,
     )
     kit.fingerprints()
     return kit

@@ -104,7 +104,9 @@ def _ingested_images(pipeline: Any, config: BuildConfig, kit: Kit, number: int, 
         in_part = part_of if isinstance(source, StreamedImages) else None
         read = ReadRows(source, kit.image_limit, tally, in_part)
         rows = dropped.kept_of(pipeline | f"ReadImages{number}" >> read)
-    ingest = IngestImages(config.ingest, source, workspace=kit.workspace, tally=tally, processes=kit.threads)
+    ingest = IngestImages(
+        config.ingest, source, workspace=kit.workspace, tally=tally, processes=kit.processes
+    )
     return dropped.kept_of(rows | f"IngestImages{number}" >> ingest)
 
 

@@ -117,7 +117,7 @@ def _run_build(ready: Ready) -> int:
     except ReconciliationError as error:
         console.print(f"[bold red]{error}[/bold red]")
         return 1
-    empty = [ledger.modality for ledger in ledgers if not ledger.rows_in]
+    empty = [one.modality for one in ledgers if one.modality in ("image", "text") and not one.rows_in]
     for modality in empty:
         console.print(
             f"[bold red]no {modality} was read: look at `{modality}s.source`[/bold red]", highlight=False

@@ -7,6 +7,7 @@ right reasoning to reasoning that was perturbed. Every run's folder can be the m
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -102,7 +103,11 @@ def _train(arguments: argparse.Namespace) -> None:
     if arguments.resume:
         for line in run.require_same(facts):
             _say(line)
+    else:
+        run.require_ours()
     run.path.mkdir(parents=True, exist_ok=True)
+    if not arguments.resume:
+        run.begin(facts)
     _fit(Job(arguments, config, run), facts)
 
 
@@ -114,7 +119,8 @@ def _require_one_process() -> None:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("training runs in one process, on one GPU; start it without a launcher")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    first, *_ = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
+    os.environ["CUDA_VISIBLE_DEVICES"] = first
 
 
 def _name(model: str, revision: str) -> str:
@@ -195,10 +201,14 @@ def _hard(examples: datasets.Dataset, policy: Policy, settings: Hard) -> dataset
 
 def _graphs(job: Job) -> dict[str, Graphs]:
     """Scene graphs by split: of `train`, and of those that the margins are measured on, as far as they are there."""
+    from pipelines.training.scenealign.judged import question
     from pipelines.training.scenealign.reading import read_graphs
     from pipelines.training.scenealign.sight import sight_of
 
-    settings, dataset, memory = job.config.dpo, job.arguments.dataset, job.run.path / "scenes.jsonl"
+    settings, dataset = job.config.dpo, job.arguments.dataset
+    # What another model saw, or with another prompt, is not what this one sees.
+    seen_by = hashlib.sha256(f"{question()} {settings.sight.model_dump_json()}".encode()).hexdigest()[:8]
+    memory = job.run.path / f"scenes-{seen_by}.jsonl"
     sight = sight_of(settings.sight.model, settings.sight.endpoint)
     splits = [one for one in settings.unseen if any((dataset / "data").glob(f"{one}-*.parquet"))]
     return {
@@ -215,6 +225,7 @@ def _dpo_trainer(job: Job, policy: Policy, examples: datasets.Dataset, graphs: G
     from pipelines.training.chains import chain_of
     from pipelines.training.dpo import dpo_trainer
     from pipelines.training.scenealign.checks import perplexity_scorer
+    from pipelines.training.scenealign.graph import NoGraph
     from pipelines.training.scenealign.pairs import preferences
 
     (arguments, config, run), (model, processor) = job, policy
@@ -222,10 +233,13 @@ def _dpo_trainer(job: Job, policy: Policy, examples: datasets.Dataset, graphs: G
     found = preferences(arguments.dataset, "train", chain_of, examples=examples, graphs=graphs, scorer=scorer)
     for kind, counts in found.counts().items():
         _say(f"{kind}: {', '.join(f'{count} {name}' for name, count in counts.items())}")
-    if not len(found.rows) and not config.dpo.sight.given:
+    if not len(found.rows):
+        foreign = all(isinstance(graph, NoGraph) for graph in graphs.values())
         raise ValueError(
             "no picture has a scene graph: they are not tinyworld's, so name a model or a server that looks at them, "
             "in dpo.sight of the profile"
+            if foreign and not config.dpo.sight.given
+            else "there is nothing to learn from: the lines above say why each pair was left out"
         )
     settings = common_arguments(config.dpo, config.policy, run)
     adapter = adapter_of(config.policy, model)

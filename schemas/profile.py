@@ -97,6 +97,8 @@ def _explain(error: ValidationError, profile: Path) -> str:
             lines.append(f"unknown key `{key}`")
         elif problem["type"] == UNPINNED:
             lines.append(f"`{key}`: {problem['msg']}")
+        elif not key:  # About several sections; what it got is all of the configuration.
+            lines.append(problem["msg"].removeprefix("Value error, "))
         else:
             lines.append(f"`{key}`: {problem['msg']} (got {problem['input']!r})")
     if any(problem["type"] == UNPINNED for problem in problems):

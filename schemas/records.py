@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal, NamedTuple
 
 Modality = Literal["image", "text", "candidate"]
@@ -231,6 +232,4 @@ class Failed(NamedTuple):
 
 def said_by(error: Exception) -> str:
     """What an exception says, without the place on this machine of a file that cannot be read."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)

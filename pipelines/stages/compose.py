@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from PIL import __version__ as pillow_version
 from PIL import features
 
-from pipelines.processes import FEW, Broken, process_pool
+from pipelines.processes import FEW, Broken, Task
 from pipelines.stages.drawing import QUALITY, Drawing, store_drawing
 from pipelines.stages.layout import STYLES, VERSION, Style, has_boxes
 from schemas.config import Compose as ComposeConfig
@@ -106,10 +105,10 @@ class _Draw(beam.DoFn):
     def _drawn(self, pairs: Sequence[Pair]) -> Iterable[str | Broken]:
         """Of each pair the id of the drawn picture, or why there is none."""
         wanted = [self._drawing(pair) for pair in pairs]
-        store = partial(store_drawing, blobs=self._blobs)
-        if self._processes > 1 and len(wanted) > FEW:
-            return process_pool(self._processes).map(store, wanted, chunksize=8)
-        return map(store, wanted)
+        if self._processes == 1 or len(wanted) <= FEW:
+            return [store_drawing(one, self._blobs) for one in wanted]
+        begun = [Task(self._processes, store_drawing, one, self._blobs) for one in wanted]
+        return [task.result() for task in begun]
 
     def _drawing(self, pair: Pair) -> Drawing:
         candidate, config = pair.judgement.candidate, self._config

@@ -17,7 +17,7 @@ from pipelines.progress import Tally
 from pipelines.storage.blobs import BlobStore
 from pipelines.storage.cache import CachedInference, InferenceError
 from pipelines.storage.workspace import Workspace
-from schemas.records import Excluded, Failed, Modality, Provenance, RawAsset
+from schemas.records import Excluded, Failed, Modality, Provenance, RawAsset, said_by
 
 STAGE = "generate"
 CHUNK = 32
@@ -84,7 +84,7 @@ class _Make(beam.DoFn):
     def _row(self, provenance: Provenance, result: Any) -> Any:
         id = row_id(self._modality, provenance.source, provenance.name)
         if isinstance(result, InferenceError):
-            error, said = type(result.cause).__name__, printable(str(result.cause))
+            error, said = type(result.cause).__name__, printable(said_by(result.cause))
             row: Any = Failed(self._modality, id, provenance.name, STAGE, error, said)
             return self._dropped("failed", row)
         made = Made.decode(result)

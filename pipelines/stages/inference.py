@@ -9,7 +9,7 @@ import apache_beam as beam
 from pipelines.calibration import NEUTRAL, Scaling
 from pipelines.models.judge import Question
 from pipelines.storage.cache import InferenceError, decode_floats
-from schemas.records import Failed, ImageAsset, Modality, TextAsset
+from schemas.records import Failed, ImageAsset, Modality, TextAsset, said_by
 
 __all__ = ["Asset", "Question", "failed", "in_batches", "probability", "question_key"]
 
@@ -37,4 +37,4 @@ def probability(result: bytes, scaling: Scaling = NEUTRAL) -> float:
 
 def failed(error: InferenceError, modality: Modality, id: str, name: str, stage: str) -> Failed:
     """The row of an element whose inference raised."""
-    return Failed(modality, id, name, stage, type(error.cause).__name__, str(error.cause))
+    return Failed(modality, id, name, stage, type(error.cause).__name__, said_by(error.cause))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -18,7 +18,7 @@ import PIL
 from generators.corpora import ImageSource, TooLarge, printable, row_id
 from generators.decode import Unusable, normalise_text
 from pipelines.models import faces
-from pipelines.processes import FEW, Broken, process_pool
+from pipelines.processes import FEW, Broken, Task
 from pipelines.progress import Tally
 from pipelines.stages.decoding import Stored, stored_or_why
 from pipelines.storage.cache import decode_json, encode_json
@@ -33,6 +33,7 @@ AHEAD = 2
 """Images, for every process, that are read before the first of them is decoded; more would only take memory."""
 
 Outcome = Stored | Unusable | Broken
+Begun = Future[Outcome] | Task[Outcome]
 
 
 def fingerprint(caps: config.Ingest) -> str:
@@ -179,19 +180,16 @@ class _IngestImages(beam.DoFn):
         self, batch: list[RawAsset], keys: list[str | Broken], known: dict[str, bytes]
     ) -> Iterator[Outcome]:
         """What became of each row; some are read while those before are decoded, so that all cores have work."""
-        with self._decoder(len(batch) - len(known)) as decoder:
-            pending: deque[Outcome | Future[Outcome]] = deque()
+        many = self._processes > 1 and len(batch) - len(known) > FEW
+        with ThreadPoolExecutor(1) as thread:
+            begin: Callable[..., Begun] = partial(Task, self._processes) if many else thread.submit
+            pending: deque[Outcome | Begun] = deque()
             for raw, key in zip(batch, keys, strict=True):
                 outcome = key if isinstance(key, Broken) else self._known(known.get(key))
-                pending.append(self._begun(raw, decoder) if outcome is None else outcome)
+                pending.append(self._begun(raw, begin) if outcome is None else outcome)
                 if len(pending) > AHEAD * self._processes:
                     yield _ended(pending.popleft())
             yield from map(_ended, pending)
-
-    def _decoder(self, images: int) -> AbstractContextManager[Executor]:
-        """Decodes what it is given, beside this thread."""
-        many = self._processes > 1 and images > FEW
-        return nullcontext(process_pool(self._processes)) if many else ThreadPoolExecutor(1)
 
     def _known(self, entry: bytes | None) -> Outcome | None:
         """What the cache remembers, unless the blob store was cleaned since."""
@@ -201,16 +199,18 @@ class _IngestImages(beam.DoFn):
         self._tally.count("cached")
         return outcome
 
-    def _begun(self, raw: RawAsset, decoder: Executor) -> Outcome | Future[Outcome]:
-        """Read an image, and leave it to the decoder."""
+    def _begun(self, raw: RawAsset, begin: Callable[..., Begun]) -> Outcome | Begun:
+        """Read an image, and leave its decoding to a thread or a process."""
         self._tally.count("inferred")
         try:
             data = self._source.read(raw.locator, self._caps.max_bytes)
         except TooLarge as error:
             return Unusable("too_many_bytes", "", error.size, self._caps.max_bytes)
+        except Unusable as why:
+            return why
         except Exception as error:  # noqa: BLE001 - readers of hostile files may raise anything; it is in the row
             return Broken.of(error)
-        return decoder.submit(stored_or_why, data, self._caps_of(raw), self._blobs)
+        return begin(stored_or_why, data, self._caps_of(raw), self._blobs)
 
     def _caps_of(self, raw: RawAsset) -> config.Ingest:
         """Nobody is to be recognised in what was generated."""
@@ -218,8 +218,8 @@ class _IngestImages(beam.DoFn):
         return self._caps if retrieved else self._caps.model_copy(update={"blur_faces": False})
 
 
-def _ended(outcome: Outcome | Future[Outcome]) -> Outcome:
-    return outcome.result() if isinstance(outcome, Future) else outcome
+def _ended(outcome: Outcome | Begun) -> Outcome:
+    return outcome.result() if isinstance(outcome, Future | Task) else outcome
 
 
 def _entry(key: Any, outcome: Outcome) -> dict[str, bytes]:

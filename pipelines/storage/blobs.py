@@ -41,9 +41,7 @@ class BlobStore:
         try:
             return self.path(id).read_bytes()
         except FileNotFoundError:
-            raise KeyError(
-                f"blob {id} is not in {self.root}; was the work directory changed or cleaned?"
-            ) from None
+            raise KeyError(f"blob {id} is not stored; was the work directory changed or cleaned?") from None
 
     def path(self, id: str) -> Path:
         """Where a blob is, or would be; ValueError if the id is not 64 lower-case hex digits."""

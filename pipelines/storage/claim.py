@@ -45,4 +45,6 @@ def _is_manifest(path: Path) -> bool:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(manifest, dict) and {"crossharm", "configuration", "dataset_digest"} <= set(manifest)
+    # A finalized dataset has the work of people in it.
+    built = {"crossharm", "configuration", "dataset_digest"}
+    return isinstance(manifest, dict) and built <= set(manifest) and "human" not in manifest

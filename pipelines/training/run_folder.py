@@ -71,6 +71,23 @@ class RunFolder(NamedTuple):
         lines = self.metrics.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
+    def require_ours(self) -> None:
+        """Refuse a folder with files that no training wrote, and one with checkpoints; nothing is changed.
+
+        Raises:
+            ValueError: It is such a folder.
+        """
+        first = next((one.name for one in sorted(self.path.glob("*"))), None)
+        if first and not (self.path / BEGUN).is_file():
+            raise ValueError(
+                f"--out {self.path} holds files that no training wrote, such as {first!r}; name another folder"
+            )
+        if any(self.checkpoints.glob("checkpoint-*")):
+            raise ValueError(
+                f"{self.path} has checkpoints of a run that was cut off: give --resume to go on from the last one, or "
+                "delete the folder to begin again"
+            )
+
     def begin(self, facts: Mapping[str, Any]) -> None:
         """Clear what an earlier try left, and note what this one is of."""
         for folder in (self.checkpoints, self.tensorboard):

@@ -6,12 +6,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from annotation import push
 from annotation.__main__ import main
+from annotation.queue import left_open
 from schemas.tables import adjudication_schema
 from tests.planted import Person, annotation, answer, pair_id, truth_of, write_annotations
 
 PEOPLE = [Person("anna", 0.95, 0.95), Person("ben", 0.8, 0.9, 0.1), Person("carla", 0.9, 0.8)]
-WRITTEN = ("adjudicated.parquet", "second_round.parquet", "adjudication.json")
+WRITTEN = ("adjudicated.parquet", "adjudication.json")
 
 
 def test_the_table_has_its_schema_and_is_sorted(dataset: Path) -> None:
@@ -37,9 +39,10 @@ def test_what_is_open_is_sent_to_an_expert(dataset: Path, capsys: pytest.Capture
     tied = [annotation(one, "a", "yes"), annotation(one, "b", "no")]
     write_annotations(dataset, [*tied, annotation(other, "a", "yes"), annotation(other, "b", "yes")])
     assert main(["adjudicate", str(dataset)]) == 0
-    only = dataset / "annotations" / "second_round.parquet"
-    assert pq.read_table(only).to_pydict() == {"pair_id": [one]}
-    assert f"annotation push {dataset} --round 2 --only {only}" in capsys.readouterr().out
+    assert left_open(dataset / "annotations") == {one}
+    command = f"annotation push {dataset} --round 2 --url ADDRESS"
+    assert command in capsys.readouterr().out
+    assert push.parser().parse_args(command.split()[2:]).round == 2
 
 
 def test_the_error_rates_are_written_by_annotator(dataset: Path) -> None:

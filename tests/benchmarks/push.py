@@ -65,7 +65,12 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=2000, help="pairs (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=100, help="tasks a request (default: %(default)s)")
     parser.add_argument("--postgres", action="store_true", help="with a PostgreSQL of its own, not SQLite")
-    parser.add_argument("--environment", type=Path, default=Path("datasets_out/.work/label-studio"))
+    parser.add_argument(
+        "--environment",
+        type=Path,
+        default=Path("datasets_out/.work/label-studio"),
+        help="where Label Studio is installed, or will be (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     install(arguments.environment.resolve())
     with tempfile.TemporaryDirectory() as folder, _database(arguments.postgres) as address:

@@ -88,13 +88,13 @@ def benign_pair(image_id: str, text_id: str, text: str, split: str) -> Pair:
     return Pair(Judgement(candidate, 0.0, 0.0, 0.0, 0.0, "none"), "benign", id)
 
 
-def whole_way(pipeline: Any, arguments: argparse.Namespace, cores: int) -> Any:
+def whole_way(pipeline: Any, arguments: argparse.Namespace, processes: int) -> Any:
     """Ingest to write; returns the files."""
     workspace, seed, limit = Workspace(str(arguments.work)), CONFIG.build.seed, arguments.count
     images, texts = open_images(str(arguments.images)), open_texts(str(arguments.texts))
     raw_images = pipeline | "Images" >> ReadRows(images, limit, _tally("ingest images"))
     stored = raw_images["kept"] | IngestImages(
-        CONFIG.ingest, images, workspace=workspace, tally=_tally("ingest images"), processes=cores
+        CONFIG.ingest, images, workspace=workspace, tally=_tally("ingest images"), processes=processes
     )
     raw_texts = pipeline | "Texts" >> ReadRows(texts, limit, _tally("ingest texts"))
     clean = raw_texts["kept"] | IngestTexts(CONFIG.ingest, tally=_tally("ingest texts"))
@@ -153,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     engine = choose_engine("DirectRunner", flags)
     with engine.pipeline() as pipeline:
         if arguments.way == "whole":
-            whole_way(pipeline, arguments, engine.cores)
+            whole_way(pipeline, arguments, engine.processes)
         else:
             write_only(pipeline, arguments)
     sys.stdout.write(json.dumps({"seconds": time.perf_counter() - started}) + "\n")

@@ -167,6 +167,12 @@ def test_what_parts_the_header_of_a_csv_parts_its_rows(tmp_path: Path, delimiter
     assert (row.locator, row.provenance.licence) == ("Hello, my friend", "CC0")
 
 
+def test_what_stands_within_quotes_parts_no_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('id,text,"tags (a; b; c; d)"\n1,Hello,none\n')
+    (row,) = _assets(open_texts(str(tmp_path / "a.csv")).rows())
+    assert row.locator == "Hello"
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 def test_a_missing_column_names_the_columns_there_are(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.csv").write_text("first,second\n1,2\n")

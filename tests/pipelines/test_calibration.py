@@ -43,6 +43,13 @@ def test_a_threshold_keeps_its_precision_and_is_the_lowest_that_does() -> None:
     assert LABELS[found.max_benign >= OVERCONFIDENT].mean() <= 0.1 + 1e-3
 
 
+def test_a_threshold_is_even_odds_only_where_that_keeps_its_precision() -> None:
+    p = np.array([0.9] * 2 + [0.8] * 8 + [0.45] * 10 + [0.1] * 10)
+    labels = np.array([0.0] * 2 + [1.0] * 18 + [0.0] * 10)
+    assert fit_thresholds(p, labels, 0.9).min_joint is None
+    assert fit_thresholds(p, labels, 0.8).min_joint == 0.5
+
+
 def test_where_no_threshold_is_good_enough_there_is_none() -> None:
     assert fit_thresholds(np.array([0.9, 0.8, 0.2]), np.array([0.0, 1.0, 0.0]), 0.95).min_joint is None
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.processes import process_pool
+from pipelines.processes import Broken, Task
 from tests.forked import ROOT
 
 OWNER = """
 import os, time
-from pipelines.processes import process_pool
-pool = process_pool(2)
-print(*{one.result() for one in [pool.submit(os.getpid) for _ in range(8)]}, flush=True)
+from pipelines.processes import Task
+print(*{one.result() for one in [Task(2, os.getpid) for _ in range(8)]}, flush=True)
 {then}
 """
 
@@ -22,7 +21,7 @@ print(*{one.result() for one in [pool.submit(os.getpid) for _ in range(8)]}, flu
 def _owner(then: str) -> tuple[subprocess.Popen[str], list[int]]:
     """A process that has a pool and then does something, and its workers."""
     line = [sys.executable, "-c", OWNER.replace("{then}", then)]
-    owner = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    owner = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert owner.stdout is not None
     return owner, [int(number) for number in owner.stdout.readline().split()]
 
@@ -60,7 +59,16 @@ def test_one_that_ends_by_itself_does_not_wait_for_them_for_ever(then: str) -> N
     assert _ended(workers)
 
 
-def test_the_same_pool_is_given_again() -> None:
-    pool = process_pool(2)
-    assert list(pool.map(len, ["a", "bb"])) == [1, 2]
-    assert process_pool(2) is pool
+def test_one_that_stops_at_once_leaves_no_warning_behind() -> None:
+    owner, workers = _owner("os._exit(130)")
+    assert owner.stderr is not None
+    assert owner.wait(timeout=20) == 130
+    assert _ended(workers)
+    assert owner.stderr.read() == ""
+
+
+def test_what_kills_its_process_is_an_error_and_those_beside_it_are_done_all_the_same() -> None:
+    tasks = [Task(2, os._exit, 1) if number == 3 else Task(2, len, "a" * number) for number in range(8)]
+    broken = Broken("BrokenProcessPool", "the process that worked on it died")
+    assert [task.result() for task in tasks] == [0, 1, 2, broken, 4, 5, 6, 7]
+    assert Task(2, len, "after").result() == 5

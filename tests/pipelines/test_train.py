@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from pipelines.train import main
 from pipelines.training.policy import load_policy
-from pipelines.training.run_folder import RunFolder
+from pipelines.training.run_folder import BEGUN, RunFolder
 from tests.datasets import write_dataset
 from tests.pipelines.training.scenealign.looking import Server, serving
 from tests.pipelines.training.scenealign.scenes import dataset as scenes
@@ -173,9 +173,17 @@ def test_dpo_looks_at_foreign_pictures_once(
     assert main([*line, f"--out={tmp_path / 'run'}", f"--set={endpoint}"]) == 0
     assert "swap: 6 kept" in capsys.readouterr().err
     assert len(server.asked) == 6
-    (tmp_path / "run" / "run.json").unlink()
-    assert main([*line, f"--out={tmp_path / 'run'}", f"--set={endpoint}"]) == 0
-    assert len(server.asked) == 6
+    (memory,) = (tmp_path / "run").glob("scenes-*.jsonl")
+    lines = memory.read_text().splitlines(keepends=True)
+    memory.write_text("".join(lines[:-1]) + lines[-1][:40])  # As a kill would leave it.
+    for asked in (7, 7):
+        (tmp_path / "run" / "run.json").rename(tmp_path / "run" / BEGUN)
+        assert main([*line, f"--out={tmp_path / 'run'}", f"--set={endpoint}"]) == 0
+        assert len(server.asked) == asked
+    (tmp_path / "run" / "run.json").rename(tmp_path / "run" / BEGUN)
+    other = endpoint.replace('"eyes"', '"other eyes"')
+    assert main([*line, f"--out={tmp_path / 'run'}", f"--set={other}"]) == 0
+    assert len(server.asked) == 13
 
 
 def _teapot(number: int) -> dict[str, Any]:
@@ -233,19 +241,30 @@ def test_harmful_pairs_without_a_rationale_are_counted_and_without_any_nothing_i
     assert "no harmful pair with a rationale is left" in capsys.readouterr().err
 
 
-def test_a_run_is_resumed_on_the_same_dataset_and_begun_again_without_old_checkpoints(
+def test_a_run_is_resumed_on_the_same_dataset_and_not_begun_again_over_checkpoints(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset, out = _dataset(tmp_path), tmp_path / "run"
     run_folder = RunFolder(out)
-    (run_folder.checkpoints / "checkpoint-99").mkdir(parents=True)
     assert _train("sft", dataset, out, "sft.save_every=1") == 0
-    assert not (run_folder.checkpoints / "checkpoint-99").exists()
     facts = _facts(out) | {"dataset": {"name": "another", "digest": "0"}}
     (out / "run.json").unlink()
     run_folder.begin(facts)
     assert _train("sft", dataset, out, more=("--resume",)) == 2
     assert "was begun with the dataset {'name': 'another'" in capsys.readouterr().err
+    (run_folder.checkpoints / "checkpoint-1").mkdir(parents=True)
+    assert _train("sft", dataset, out) == 2
+    assert "give --resume to go on from the last one" in capsys.readouterr().err
+    assert list(run_folder.checkpoints.glob("checkpoint-*"))
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine" / "tensorboard" / "events"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    assert _train("sft", _dataset(tmp_path), tmp_path / "mine") == 2
+    assert "holds files that no training wrote, such as 'tensorboard'" in capsys.readouterr().err
+    assert mine.read_text() == "mine"
 
 
 def test_a_launcher_of_many_processes_is_refused(

@@ -89,16 +89,19 @@ class Kernel:
         from sklearn.model_selection import StratifiedKFold
 
         known = labels.astype(np.int64)
+        self._machine = ProductKernelMachine().fit(rows, known)
+        self._scale = None
+        number = min(FOLDS, int(np.bincount(known).min()))
+        if number < 2:
+            return self
         unseen = np.zeros(len(rows))
-        folds = StratifiedKFold(min(FOLDS, int(np.bincount(known).min())), shuffle=True, random_state=0)
-        for fitted, left in folds.split(rows, known):
+        for fitted, left in StratifiedKFold(number, shuffle=True, random_state=0).split(rows, known):
             unseen[left] = (
                 ProductKernelMachine().fit(rows[fitted], known[fitted]).decision_function(rows[left])
             )
         scale = LogisticRegression(class_weight="balanced").fit(unseen[:, None], known)
         # On a handful of pairs folds may tell nothing, or the reverse.
         self._scale = scale if scale.coef_[0, 0] > 0 else None
-        self._machine = ProductKernelMachine().fit(rows, known)
         return self
 
     def decision_function(self, rows: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,5 +97,8 @@ def _remember(memory: Path | None, graphs: Graphs) -> None:
         for id, graph in graphs.items()
         if not (isinstance(graph, NoGraph) and graph.reason == "no_answer")
     ]
+    if memory.is_file():
+        whole = memory.read_bytes().rpartition(b"\n")
+        os.truncate(memory, len(whole[0]) + len(whole[1]))
     with memory.open("a", encoding="utf-8") as lines:
         lines.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)

@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from PIL import Image
@@ -127,6 +129,14 @@ def test_processes_make_the_same_rows_of_hostile_files(hostile_run: Any, tmp_pat
     blobs = Workspace(str(tmp_path / "work")).blobs()
     kept = [row.id for row in again if isinstance(row, ImageAsset)]
     assert all(blobs.get(id) == workspace.blobs().get(id) for id in kept)
+
+
+def test_an_image_that_is_only_an_address_is_excluded(tmp_path: Path) -> None:
+    rows = [{"image": {"bytes": None, "path": f"http://127.0.0.1:1/{number}.png"}} for number in range(3)]
+    (tmp_path / "d").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "d" / "train.parquet")
+    found = _run(f"hf:{tmp_path / 'd'}", work=str(tmp_path / "work"))
+    assert [(type(row), _outcome(row)) for row in found] == [(Excluded, "not_embedded")] * 3
 
 
 def test_each_of_over_sixty_hostile_files_ends_in_one_row_with_the_right_reason(hostile_run: Any) -> None:

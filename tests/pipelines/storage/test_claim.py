@@ -21,6 +21,12 @@ def test_a_folder_with_files_of_others_is_refused(tmp_path: Path, files: dict[st
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
 
 
+def test_a_finalized_dataset_is_not_built_over(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST | {"human": {}}))
+    with pytest.raises(ValueError, match="no build wrote"):
+        require_ours(tmp_path)
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="is a file"):

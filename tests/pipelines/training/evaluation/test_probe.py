@@ -27,6 +27,14 @@ def test_the_probe_is_the_same_every_time(items: list[Item]) -> None:
         assert one == other
 
 
+@pytest.mark.parametrize("kernel", [False, True])
+def test_the_probe_can_be_fitted_on_one_harmful_pair(items: list[Item], kernel: bool) -> None:
+    harmful, *_ = (item for item in items if item.example.verdict == "harmful")
+    benign = [item for item in items if item.example.verdict == "benign"]
+    (found,) = ClipProbe(CLIP, "cpu", kernel=kernel).fit([harmful, *benign]).judge([harmful])
+    assert found[0] == "harmful"
+
+
 def test_the_probe_needs_both_verdicts(items: list[Item]) -> None:
     with pytest.raises(ValueError, match="harmful and benign"):
         ClipProbe(CLIP, "cpu").fit([item for item in items if item.example.verdict == "benign"])
