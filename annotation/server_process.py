@@ -53,6 +53,11 @@ class DataFolder(NamedTuple):
         return self.path / "admin-token"
 
     @property
+    def secret(self) -> Path:
+        """Where Label Studio reads the key that it signs tokens with."""
+        return self.path / ".env"
+
+    @property
     def password(self) -> Path:
         """The admin's password, unless the environment gives it."""
         return self.path / "admin-password"
@@ -145,6 +150,10 @@ def make_data_folder(path: Path) -> DataFolder:
     data.path.mkdir(parents=True, exist_ok=True)
     data.path.chmod(0o700)
     data.pictures.mkdir(exist_ok=True)
+    if not data.secret.exists():
+        # Label Studio's own random key may begin with a "$", which it then takes for the name of a variable: it would
+        # make another key at every start, and every token would be worthless.
+        _write_once(data.secret, f"SECRET_KEY={secrets.token_hex(32)}\n")
     return data
 
 
@@ -153,9 +162,13 @@ def admin_password(data: DataFolder, given: str | None) -> str:
     if given:
         return given
     if not data.password.exists():
-        with os.fdopen(os.open(data.password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(18) + "\n")
+        _write_once(data.password, secrets.token_urlsafe(18) + "\n")
     return data.password.read_text(encoding="utf-8").strip()
+
+
+def _write_once(path: Path, secret: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret)
 
 
 def prepare(settings: Settings, heard: Callable[[Mapping[str, Any]], None]) -> str:

@@ -1,5 +1,6 @@
 """No test reaches a model hub, and files whose tests take long begin first."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -29,6 +30,13 @@ LONG = (
     "benchmarks/test_gpu.py",
 )
 """Files by how long they take, so that no process is left alone with one of them at the end."""
+
+
+@pytest.fixture(autouse=True)
+def _usual_log_levels() -> None:
+    """A command that an earlier test called in this process may have raised them."""
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("apache_beam").setLevel(logging.NOTSET)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

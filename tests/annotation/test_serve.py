@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import stat
 from pathlib import Path
@@ -87,6 +88,15 @@ def test_the_password_is_made_once_into_a_file_for_its_owner(tmp_path: Path) -> 
     assert admin_password(data, None) == made
     assert stat.S_IMODE(data.password.stat().st_mode) == 0o600
     assert stat.S_IMODE(data.path.stat().st_mode) == 0o700
+
+
+def test_the_key_of_the_server_s_tokens_is_made_once_and_cannot_be_misread(tmp_path: Path) -> None:
+    data = make_data_folder(tmp_path / "d")
+    made = data.secret.read_text()
+    assert re.fullmatch(r"SECRET_KEY=[0-9a-f]{64}\n", made)
+    make_data_folder(tmp_path / "d")
+    assert data.secret.read_text() == made
+    assert stat.S_IMODE(data.secret.stat().st_mode) == 0o600
 
 
 def test_the_server_inherits_no_secrets_and_only_its_preparation_sees_the_password(
