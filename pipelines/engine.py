@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from apache_beam import Pipeline
 
+MOST = 8
+"""Processes of a stage; more would wait for the one that hands out the work."""
 LOG = logging.getLogger(__name__)
 IN_PROCESS = frozenset({"directrunner", "fnapirunner", "bundlebaseddirectrunner", "switchingdirectrunner"})
 
@@ -41,7 +43,7 @@ class Engine(NamedTuple):
     @property
     def processes(self) -> int:
         """Processes that a stage may begin for itself: none beside Beam's own workers, here or on a cluster."""
-        return self.cores if self.in_process and self.workers == 1 else 1
+        return min(self.cores, MOST) if self.in_process and self.workers == 1 else 1
 
     @property
     def name(self) -> str:

@@ -18,8 +18,6 @@ from schemas.records import said_by
 R = TypeVar("R")
 FEW = 64
 """This many items are done sooner than processes begin, which takes a second."""
-MOST = 8
-"""Processes at a time; more would wait for the one that hands out the work."""
 _lock = Lock()
 _pools: dict[int, ProcessPoolExecutor] = {}
 
@@ -68,7 +66,6 @@ class Task(Generic[R]):
 
 
 def _submit(count: int, call: Callable[..., R], arguments: tuple[Any, ...]) -> Future[R]:
-    count = min(count, MOST)
     # Ctrl-C reaches all processes of a terminal, those that begin, too; the first one decides what becomes of them.
     with _lock:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

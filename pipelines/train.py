@@ -100,13 +100,12 @@ def _train(arguments: argparse.Namespace) -> None:
         "configuration": config.model_dump(mode="json"),
         "versions": versions(),
     }
+    run.path.mkdir(parents=True, exist_ok=True)
     if arguments.resume:
         for line in run.require_same(facts):
             _say(line)
     else:
         run.require_ours()
-    run.path.mkdir(parents=True, exist_ok=True)
-    if not arguments.resume:
         run.begin(facts)
     _fit(Job(arguments, config, run), facts)
 

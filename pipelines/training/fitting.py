@@ -61,7 +61,7 @@ def fit(trainer: Any, run: RunFolder, facts: Mapping[str, Any], *, resume: bool,
 
     Args:
         trainer: A trainer of TRL, not yet started.
-        run: Where everything goes.
+        run: Where everything goes; begun already.
         facts: What `run.json` says beside the metrics; `kind`, `base` and `dataset` are in the card.
         resume: Go on from the last checkpoint.
         console: Where progress is shown.
@@ -72,8 +72,6 @@ def fit(trainer: Any, run: RunFolder, facts: Mapping[str, Any], *, resume: bool,
     from torch.utils.tensorboard import SummaryWriter
 
     checkpoint = _checkpoint(run) if resume else None
-    if not checkpoint:
-        run.begin(facts)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch(run, str(facts["kind"]), console))
     trainer.add_callback(TensorBoardCallback(SummaryWriter(str(run.tensorboard))))
