@@ -2,8 +2,9 @@
 
 For every seed one SFT run, and from it one GRPO run with the profile as it is, one without each reward and each
 mechanism of the profile, and one with each other mechanism switched on; all are asked about test and test_ood. The
-table has the difference from the SFT run, mean and standard deviation over the seeds. What is finished is not run
-again, so it can be stopped at any time. With `--jobs` above 1, cores are shared out and each run prints to a log.
+table (also in `ablation.md`) has the difference from the SFT run, mean and standard deviation over the seeds. What is
+finished is not run again, so it can be stopped at any time. With `--jobs` above 1, cores are shared out and each run
+prints to a log.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
 from pipelines.profiles import PROFILES
 from pipelines.training.configuration import TrainConfig
+from pipelines.training.evaluation.tables import COLUMNS, Table
 from pipelines.training.mechanisms.settings import Mechanisms
 from schemas.profile import read_profile
 
@@ -126,13 +128,12 @@ class Runs(NamedTuple):
 def table(differences: dict[str, list[dict[str, dict[str, float]]]], seeds: Sequence[int]) -> Table:
     """A row a variant: the rise over the SFT run of its seed, mean and standard deviation over the seeds."""
     columns = [(part, name) for part, names in MEASURED.items() for name in names]
-    found = Table("GRPO", title=f"rise over SFT, {len(seeds)} seeds", title_justify="left")
-    for part, name in columns:
-        found.add_column(f"{part}\n{name}", justify="right")
+    lines = []
     for variant, rises in differences.items():
         cells = [[rise[part][name] for rise in rises] for part, name in columns]
-        found.add_row(variant, *(f"{fmean(cell):+.3f} ± {stdev(cell):.3f}" for cell in cells))
-    return found
+        lines.append([variant, *(f"{fmean(cell):+.3f} ± {stdev(cell):.3f}" for cell in cells)])
+    head = ["GRPO", *(f"{part} {COLUMNS[name]}" for part, name in columns)]
+    return Table(f"Rise over SFT, {len(seeds)} seeds", head, lines)
 
 
 def main() -> int:
@@ -180,7 +181,9 @@ def main() -> int:
         for (seed, one), found_rise in zip(asked, pool.map(rise, *zip(*asked, strict=True)), strict=True):
             console.print(f"seed {seed}, {one.name}: done")
             found[one.name].append(found_rise)
-    console.print(table(found, seeds))
+    rises = table(found, seeds).markdown()
+    (out / "ablation.md").write_text(rises, encoding="utf-8")
+    console.print(Markdown(rises))
     return 0
 
 
