@@ -71,7 +71,7 @@ class ZeroShot:
 
     encoder: DualEncoder
     concepts: Any
-    """float32, (dimensions, harmful + benign); the harmful ones come first."""
+    """float64, (dimensions, harmful + benign); the harmful ones come first."""
 
 
 class ZeroShotScreener(ModelHandler[str, bytes, ZeroShot]):
@@ -108,8 +108,8 @@ class ZeroShotScreener(ModelHandler[str, bytes, ZeroShot]):
         rows = TextEmbedder(self._model).run_inference(captions, encoder)
         vectors = np.stack([np.frombuffer(row, dtype="<f4") for row in rows])
         with torch.inference_mode():
-            scale = encoder.model.logit_scale.exp().float().cpu()
-            return ZeroShot(encoder, torch.from_numpy(vectors.astype(np.float32)).T.contiguous() * scale)
+            scale = encoder.model.logit_scale.double().exp().cpu()
+            return ZeroShot(encoder, torch.from_numpy(vectors.astype(np.float64)).T.contiguous() * scale)
 
     def run_inference(
         self, batch: Sequence[str], model: ZeroShot, inference_args: dict[str, Any] | None = None
@@ -121,7 +121,8 @@ class ZeroShotScreener(ModelHandler[str, bytes, ZeroShot]):
 
         def score(inputs: dict[str, torch.Tensor]) -> list[bytes]:
             with torch.inference_mode():
-                vectors = encoder.model.encode_image(**inputs, normalize=True).float().cpu()
+                vectors = encoder.model.encode_image(**inputs, normalize=True).double().cpu()
+                # In single precision the last bit of so narrow a product depends on a row's place in its batch.
                 p = (vectors @ model.concepts).softmax(dim=-1)[:, :harmful].sum(dim=-1).clamp(0, 1)
             return [row.tobytes() for row in p.numpy().astype(np.dtype("<f4"))]
 

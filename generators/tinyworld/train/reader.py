@@ -186,7 +186,7 @@ class ReaderTraining(ABC):
         embedded = self.model.model.language_model.get_input_embeddings()(ids.to(self.device))
         seen = [self.features_of(lesson) for lesson in lessons if lesson.row >= 0]
         if seen:
-            features = torch.stack(seen).to(self.device).to(embedded.dtype)
+            features = torch.stack([one.to(self.device, embedded.dtype) for one in seen])
             images = self.model.model.multi_modal_projector(features).to(embedded.dtype)
             place_holder: Any = self.tokenizer.convert_tokens_to_ids(IMAGE)
             where = torch.eq(ids, place_holder).to(self.device)

@@ -11,6 +11,7 @@ from generators.tinyworld.train.base_lessons import Lesson
 from generators.tinyworld.train.base_tokenizer import base_processor, train_base_tokenizer
 from generators.tinyworld.train.dual_encoder import untrained
 from generators.tinyworld.train.examples import ScenePool
+from generators.tinyworld.train.loop import autocast
 from generators.tinyworld.train.reader import POSITIONS
 
 WITH_IMAGE = Lesson(3, 'Text: "a" What is it?', "A carrot.")
@@ -25,7 +26,10 @@ def tokens() -> PreTrainedTokenizerFast:
 @pytest.fixture(scope="module")
 def training(pool: ScenePool, tokens: PreTrainedTokenizerFast) -> BaseTraining:
     torch.manual_seed(0)
-    return BaseTraining(pool, tokens, untrained(), torch.device("cpu"))
+    with pytest.MonkeyPatch.context() as patch:
+        # In single precision, to be held against the whole model's.
+        patch.setattr(torch.cpu, "get_capabilities", dict)
+        return BaseTraining(pool, tokens, untrained(), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("lesson", [WITH_IMAGE, TEXT_ONLY])
@@ -68,6 +72,17 @@ def test_what_was_seen_before_is_what_the_whole_model_sees(
         theirs = training.model(input_ids=ids, pixel_values=pixels)
         logits = training.model.lm_head(ours.last_hidden_state)
     torch.testing.assert_close(theirs.logits, logits, atol=2e-3, rtol=1e-2)
+
+
+def test_a_step_in_bfloat16_costs_what_one_in_single_precision_does(
+    training: BaseTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = training.answer_loss([WITH_IMAGE, TEXT_ONLY])
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    with autocast(training.device):
+        rounded = training.answer_loss([WITH_IMAGE, TEXT_ONLY])
+    assert rounded.item() != exact.item()
+    torch.testing.assert_close(rounded, exact, atol=0, rtol=0.01)
 
 
 def test_lessons_begin_at_every_position_that_leaves_room(training: BaseTraining) -> None:
