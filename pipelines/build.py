@@ -160,6 +160,16 @@ def configure(arguments: argparse.Namespace) -> BuildConfig:
     return load_config(profile, overrides + arguments.set)
 
 
+def _usual_folder(profile: str, config: BuildConfig) -> Path:
+    """The folder of that name; ValueError if it is that of the profile's own images and texts, and these are others."""
+    out = Path("datasets_out") / config.build.name
+    own = load_config(profile_path(profile), unpinned=True)
+    is_own = (config.images.source, config.texts.source) == (own.images.source, own.texts.source)
+    if config.build.name == own.build.name and not is_own:
+        raise ValueError(f"name the folder of your dataset with --out; {out} is the profile's own")
+    return out
+
+
 def _quoted(value: str) -> str:
     import json
 
@@ -171,9 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, flags = parser().parse_known_args(argv)
     try:
         config = configure(arguments)
-        out = arguments.out or Path("datasets_out") / config.build.name
-        if (arguments.images or arguments.texts) and not arguments.out:
-            raise ValueError(f"name the folder of your dataset with --out; {out} is the profile's own")
+        out = arguments.out or _usual_folder(arguments.profile, config)
         engine = choose_engine(arguments.runner, flags)
         quiet(arguments.verbose)
         from pipelines.run import prepare, run_build

@@ -82,8 +82,11 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path: Path) 
     assert [path.read_text() for path in refused.out.iterdir()] == ["mine"]
 
 
-def test_a_dataset_of_ones_own_needs_a_folder_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--images", "photos"]) == 2
+@pytest.mark.parametrize("own", [("--images", "photos"), ("--set", "texts.source=texts.csv")])
+def test_a_dataset_of_ones_own_needs_a_folder_of_its_own(
+    own: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(own) == 2
     assert "name the folder of your dataset with --out" in capsys.readouterr().err
 
 
