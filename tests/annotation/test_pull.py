@@ -136,7 +136,7 @@ def test_a_deleted_task_goes_with_a_pull_of_everything(
 def test_pulling_while_annotators_submit_loses_and_doubles_nothing(
     server: Server, token: str, tmp_path: Path
 ) -> None:
-    pushed = Pushed(write_dataset(tmp_path / "small", rows(40)), server)
+    pushed = Pushed(write_dataset(tmp_path / "small", rows(24)), server)
     sent: list[tuple[str, int]] = []
 
     def work(person: httpx.Client, tasks: list[dict[str, Any]]) -> None:
@@ -144,7 +144,7 @@ def test_pulling_while_annotators_submit_loses_and_doubles_nothing(
             sent.extend((task["data"]["pair_id"], _answer(person, task, NO)) for task in tasks)
 
     people = [pushed.annotator(name) for name in ("ann", "ben", "cat")]
-    orders = (pushed.tasks, pushed.tasks[::-1], pushed.tasks[20:] + pushed.tasks[:20])
+    orders = (pushed.tasks, pushed.tasks[::-1], pushed.tasks[12:] + pushed.tasks[:12])
     threads = [threading.Thread(target=work, args=work_of) for work_of in zip(people, orders, strict=True)]
     for thread in threads:
         thread.start()
@@ -156,9 +156,9 @@ def test_pulling_while_annotators_submit_loses_and_doubles_nothing(
 
     found = pushed.rows()
     assert pulls > 1
-    assert len(sent) == len(found) == 120
+    assert len(sent) == len(found) == 72
     assert sorted(pair for pair, _ in sent) == sorted(row["pair_id"] for row in found)
-    assert len({(row["pair_id"], row["annotator"]) for row in found}) == 120
+    assert len({(row["pair_id"], row["annotator"]) for row in found}) == 72
 
 
 def test_what_cannot_be_used_is_listed_with_a_reason_and_taken_once_it_is_corrected(
