@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         "--model",
         metavar="M",
         **many,
-        help="a model as it is, asked zero-shot: a folder or builtin:WORLD/NAME",
+        help="a model as it is, asked zero-shot: a folder, OWNER/NAME@COMMIT of the hub, or builtin:WORLD/NAME",
     )
     add(
         "--probe", default="", metavar="CLIP", help="add two probes on this open_clip folder, fitted on train"

@@ -42,9 +42,8 @@ def ask(contestant: Contestant, parts: Parts, settings: Settings, track: Track) 
     """
     if contestant.kind == "probe":
         return _probed(contestant, parts, settings)
-    model = Model.model_validate(
-        {"path": contestant.path, "device": settings.device, "dtype": settings.dtype}
-    )
+    weights = {"path": contestant.path, "revision": contestant.revision}
+    model = Model.model_validate(weights | {"device": settings.device, "dtype": settings.dtype})
     answerer = Answerer(*load_model(model), max_new_tokens=settings.max_new_tokens)
     return ask_answerer(answerer, contestant.name, parts, settings, track)
 

@@ -98,7 +98,8 @@ def write_metrics(
     facts = {
         "settings": dict(settings),
         "models": {
-            one.name: {"kind": one.kind, "weights": weights_name(one.path, "")} for one in contestants
+            one.name: {"kind": one.kind, "weights": weights_name(one.path, one.revision)}
+            for one in contestants
         },
         "parts": {part: _plain(one) for part, one in compared.items()},
         "benchmarks": {

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from generators.weights import is_local
 from pipelines.training.evaluation.meaning import refuse_the_rewards
 from pipelines.training.evaluation.settings import Settings
 from pipelines.training.policy import Policy, load_policy
@@ -27,13 +28,16 @@ class Contestant(NamedTuple):
     """`run`, `zero-shot` or `probe`."""
     facts: dict[str, Any]
     """Of a run: what `run.json` says."""
+    revision: str = ""
+    """Of a model on the hub: its commit."""
 
 
 def contestants_of(settings: Settings) -> list[Contestant]:
     """Everything that is evaluated: models as they are, the probes, then runs.
 
     Raises:
-        ValueError: There is nothing, something is no run, two have one name, or a run's reward would measure itself.
+        ValueError: There is nothing, something is no run, a hub model has no commit, two have one name, or a run's
+            reward would measure itself.
     """
     found = [zero_shot_contestant(path) for path in settings.models]
     if settings.probe:
@@ -79,8 +83,20 @@ def run_contestant(folder: Path) -> Contestant:
 
 
 def zero_shot_contestant(path: str) -> Contestant:
-    """A model as it is, without our training."""
-    return Contestant(f"{path.rstrip('/').rpartition('/')[2]} (zero-shot)", path, "zero-shot", {})
+    """A model as it is, without our training.
+
+    Args:
+        path: A folder, `builtin:WORLD/NAME`, or `OWNER/NAME@COMMIT` on the hub.
+
+    Raises:
+        ValueError: It is on the hub, and no commit is given.
+    """
+    revision = ""
+    if not is_local(path):
+        path, _, revision = path.partition("@")
+        if not revision:
+            raise ValueError(f"{path} is no folder here; a model of the hub is named as {path}@COMMIT")
+    return Contestant(f"{path.rstrip('/').rpartition('/')[2]} (zero-shot)", path, "zero-shot", {}, revision)
 
 
 def load_model(settings: Model) -> Policy:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
+from generators.weights import weights_folder
 from pipelines.training.evaluation.answering import Answered, Question
 from pipelines.training.evaluation.asking import ask, ask_answerer
 from pipelines.training.evaluation.faithfulness import change_measures
@@ -121,14 +124,23 @@ def test_without_ablations_every_pair_is_asked_about_once() -> None:
     assert all(row.image_only is None and row.masked is None for row in rows)
 
 
-def test_a_real_model_is_asked_about_real_scenes(tmp_path: Path) -> None:
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize("model", ["builtin:tinyworld/judge", f"tiny/judge@{COMMIT}"])
+def test_a_real_model_is_asked_about_real_scenes(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pipelines.training.evaluation.items import dataset_items
 
+    snapshot = tmp_path / "hub" / "models--tiny--judge" / "snapshots" / COMMIT
+    shutil.copytree(weights_folder("builtin:tinyworld/judge", ""), snapshot)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     dataset = tinyworld_dataset(tmp_path, sets=1, splits=("test",))
     parts = {"test": dataset_items(dataset, "test")}
     settings = Settings(dataset, max_new_tokens=4, device="cpu", ablations=False)
-    rows = ask(
-        zero_shot_contestant("builtin:tinyworld/judge"), parts, settings, lambda starts, what, total: starts
-    )
+    contestant = zero_shot_contestant(model)
+    rows = ask(contestant, parts, settings, lambda starts, what, total: starts)
+    assert contestant.name == "judge (zero-shot)"
     assert [row.id for row in rows] == [item.example.id for item in parts["test"]]
     assert [row.verdict for row in rows] == ["", ""] and not rows[0].well_formed

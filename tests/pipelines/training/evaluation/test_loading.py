@@ -48,6 +48,11 @@ def test_models_come_before_the_probe_and_runs(tmp_path: Path) -> None:
     assert [one.name for one in contestants_of(settings)] == ["judge (zero-shot)", *PROBES, "sft"]
 
 
+def test_a_model_of_the_hub_without_a_commit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="named as tiny/base@COMMIT"):
+        contestants_of(Settings(tmp_path, models=("tiny/base",)))
+
+
 def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:
     twice = (run(tmp_path / "a" / "sft"), run(tmp_path / "b" / "sft"))
     with pytest.raises(ValueError, match="called sft"):
