@@ -88,9 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return status
         start = kind
     runs = [f"--run={out / kind}" for kind in SETTINGS]
-    length = ["--max-new-tokens=8"] if arguments.tiny else []
+    less = ["--max-new-tokens=8", "--no-ablations"] if arguments.tiny else []
     compared = [f"--model={out / 'base'}", "--probe=builtin:tinyworld/clip", *runs]
-    return evaluate.main([dataset, *compared, *length, f"--out={out / 'evaluation'}"])
+    return evaluate.main([dataset, *compared, *less, f"--out={out / 'evaluation'}"])
 
 
 if __name__ == "__main__":
