@@ -160,8 +160,8 @@ def configure(arguments: argparse.Namespace) -> BuildConfig:
     return load_config(profile, overrides + arguments.set)
 
 
-def _usual_folder(profile: str, config: BuildConfig) -> Path:
-    """The folder of that name; ValueError if it is that of the profile's own images and texts, and these are others."""
+def _default_folder(profile: str, config: BuildConfig) -> Path:
+    """Where a dataset goes without --out; ValueError if that is the place of the profile's own images and texts."""
     out = Path("datasets_out") / config.build.name
     own = load_config(profile_path(profile), unpinned=True)
     is_own = (config.images.source, config.texts.source) == (own.images.source, own.texts.source)
@@ -181,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, flags = parser().parse_known_args(argv)
     try:
         config = configure(arguments)
-        out = arguments.out or _usual_folder(arguments.profile, config)
+        out = arguments.out or _default_folder(arguments.profile, config)
         engine = choose_engine(arguments.runner, flags)
         quiet(arguments.verbose)
         from pipelines.run import prepare, run_build
