@@ -62,15 +62,21 @@ class Table(NamedTuple):
         return f"## {self.title}\n\n" + "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in rows)
 
     def rich(self) -> RichTable:
-        """For a terminal: turned round, so that it stays narrow."""
+        """For a terminal: turned round if that makes it narrower; where it is too wide, no digit is lost."""
+        from rich.box import SIMPLE
         from rich.table import Table as RichTable
+        from rich.text import Text
 
-        table = RichTable(title=self.title, title_justify="left")
-        table.add_column(self.head[0])
-        for line in self.lines:
-            table.add_column(line[0], justify="right")
-        for number, heading in enumerate(self.head[1:], start=1):
-            table.add_row(heading, *(line[number] for line in self.lines))
+        rows = [self.head, *self.lines]
+        if len(self.lines) < len(self.head):
+            rows = [list(column) for column in zip(*rows, strict=True)]
+        table = RichTable(
+            title=self.title, title_justify="left", box=SIMPLE, collapse_padding=True, pad_edge=False
+        )
+        for number, heading in enumerate(rows[0]):
+            table.add_column(Text(heading), justify="right" if number else "left", overflow="fold")
+        for row in rows[1:]:
+            table.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
         return table
 
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from pipelines.training.evaluation.benchmarks import Benchmark, Failure
 from pipelines.training.evaluation.comparison import (
@@ -88,6 +93,21 @@ def test_the_table_shows_values_with_their_intervals(compared: dict[str, Compare
     assert "| sft - CLIP probe | +" in text
     probe = next(line for line in text.splitlines() if line.startswith("| CLIP probe |"))
     assert probe.endswith("| - |") and len(probe.split("|")) == len(line.split("|"))
+
+
+@pytest.mark.parametrize("models", [2, 5])
+def test_a_terminal_of_80_columns_shows_every_figure_whole(models: int) -> None:
+    rows = {f"model {number} [tuned]": said(contrast_sets(GOOD)) for number in range(models)}
+    contestants = [Contestant(name, JUDGE, "run", {}) for name in rows]
+    for table in tables_of(
+        compare_models(contestants, {"test": items(contrast_sets(GOOD))}, rows, Readers())
+    ):
+        console = Console(width=80, file=StringIO(), record=True)
+        console.print(table.rich())
+        shown = console.export_text()
+        figures = Counter(re.findall(r"[+-]?\d\.\d{3}", " ".join(chain(*table.lines))))
+        assert Counter(re.findall(r"[+-]?\d\.\d{3}", shown)) == figures, shown
+        assert "…" not in shown and all(word in shown for name in table.head for word in name.split())
 
 
 def test_a_part_of_harmful_pairs_alone_says_so_and_has_no_f1() -> None:
