@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 import datasets
+from rich.box import SIMPLE
 from rich.table import Table
 
 from pipelines.training.chains import chain_of
@@ -96,9 +97,10 @@ def unseen_margins(
 
 def margin_table(found: Mapping[str, Mapping[str, Margin]]) -> Table:
     """A row a split and kind of perturbation."""
-    table = Table(
-        "split", "perturbation", title="log p(right) - log p(perturbed), in nats", title_justify="left"
-    )
+    title = "log p(right) - log p(perturbed), in nats"
+    table = Table(title=title, title_justify="left", box=SIMPLE, collapse_padding=True, pad_edge=False)
+    table.add_column("split")
+    table.add_column("perturbation")
     for column in ("pairs", "before", "after", "rise", "right is likelier"):
         table.add_column(column, justify="right")
     for split, kinds in found.items():
