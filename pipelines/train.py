@@ -258,7 +258,7 @@ def _measure_margins(trainer: Any, job: Job, graphs: Mapping[str, Graphs]) -> No
     plain = {split: {kind: one._asdict() for kind, one in kinds.items()} for split, kinds in found.items()}
     text = json.dumps(plain, indent=2) + "\n"
     (job.run.path / "margins.json").write_text(text, encoding="utf-8")
-    Console().print(margin_table(found))
+    Console().print(margin_table(found).rich())
 
 
 def _shown(items: Any, what: str, total: int) -> Any:

@@ -9,11 +9,10 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 import datasets
-from rich.box import SIMPLE
-from rich.table import Table
 
 from pipelines.training.chains import chain_of
 from pipelines.training.dpo import as_strings
+from pipelines.training.evaluation.tables import Table
 from pipelines.training.examples import load_examples, spelled_out
 from pipelines.training.policy import REFERENCE
 from pipelines.training.scenealign.pairs import preferences
@@ -96,21 +95,19 @@ def unseen_margins(
 
 
 def margin_table(found: Mapping[str, Mapping[str, Margin]]) -> Table:
-    """A row a split and kind of perturbation."""
-    title = "log p(right) - log p(perturbed), in nats"
-    table = Table(title=title, title_justify="left", box=SIMPLE, collapse_padding=True, pad_edge=False)
-    table.add_column("split")
-    table.add_column("perturbation")
-    for column in ("pairs", "before", "after", "rise", "right is likelier"):
-        table.add_column(column, justify="right")
-    for split, kinds in found.items():
-        for kind, one in kinds.items():
-            table.add_row(
-                *(split, kind, str(one.pairs), f"{one.before:.2f}", f"{one.after:.2f}"),
-                f"{one.after - one.before:+.2f} ± {one.error:.2f}",
-                f"{one.right_before:.0%} -> {one.right_after:.0%}",
-            )
-    return table
+    """A line a split and kind of perturbation."""
+    head = ["unseen scenes, perturbation", "pairs", "before", "after", "rise", "right is likelier"]
+    lines = [
+        [
+            f"{split}, {kind}",
+            *(str(one.pairs), f"{one.before:.2f}", f"{one.after:.2f}"),
+            f"{one.after - one.before:+.2f} ± {one.error:.2f}",
+            f"{one.right_before:.0%} -> {one.right_after:.0%}",
+        ]
+        for split, kinds in found.items()
+        for kind, one in kinds.items()
+    ]
+    return Table("log p(right) - log p(perturbed), in nats", head, lines)
 
 
 def _margin(pairs: Sequence[tuple[float, float]]) -> Margin:
